@@ -1,0 +1,1 @@
+"""Segments, playlists and delivery of LL-HLS and VOD, sans-I/O."""

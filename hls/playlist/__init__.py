@@ -1,0 +1,1 @@
+"""Playlists, one file a tag family."""

@@ -1,0 +1,1 @@
+"""RTMP, both roles, sans-I/O."""

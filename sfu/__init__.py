@@ -1,0 +1,1 @@
+"""The meeting plane: WebRTC sessions, forwarding, rooms."""

@@ -1,0 +1,1 @@
+"""Shells: sockets, signalling, WHIP."""

@@ -1,0 +1,1 @@
+"""RTP payload formats, as far as forwarding needs them."""

@@ -1,0 +1,1 @@
+"""One RTP stream, in or out: loss, history, renumbering, keyframes."""

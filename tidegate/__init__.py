@@ -1,0 +1,1 @@
+"""The application: command line, HTTP, store, events, workers, metrics. Imports every plane; no plane imports it."""

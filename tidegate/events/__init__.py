@@ -1,0 +1,1 @@
+"""Events for the outside: server-sent events now, the durable outbox later."""

@@ -1,0 +1,1 @@
+"""HTTP resources. Handlers parse, call a command of the core, and render."""
