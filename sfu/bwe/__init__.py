@@ -1,1 +1,1 @@
-"""Congestion control."""
+"""Bandwidth estimation and allocation for subscribers."""

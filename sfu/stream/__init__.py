@@ -1,1 +1,1 @@
-"""One RTP stream, in or out: loss, history, renumbering, keyframes."""
+"""State of a stream: what was received, what is missing, what was sent to whom under which number."""

@@ -1,1 +1,1 @@
-"""RTP payload formats, as far as forwarding needs them."""
+"""Payload formats, as far as forwarding looks into them: keyframes, picture ids, RED blocks."""
