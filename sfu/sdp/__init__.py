@@ -1,1 +1,1 @@
-"""Session descriptions."""
+"""Session descriptions: their grammar, and the offer/answer rules of this server. Pure text in, objects out."""
