@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from media.errors import ConfigError
 from sfu.config import SfuConfig
+from tidegate.http.config import ApiConfig
 
 AUTO = "auto"  # rtc.announce_ips: ask the STUN server
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
@@ -95,42 +96,12 @@ class StoreConfig:
 
 @dataclass(frozen=True, slots=True)
 class AuthConfig:
-    """Keys, tokens and sign-in."""
+    """The first project's key, where somebody wants to choose it."""
 
     api_key: str = setting("", env="API_KEY")
     """Key of the first project, instead of the one in data_dir/keys.toml. Goes with api_secret."""
     api_secret: str = setting("", env="API_SECRET", secret=True)
     """Its secret, at least 32 characters. Better in the environment than in a file; never a flag."""
-    clock_leeway: float = 5.0
-    """Seconds by which a token's iat and exp may be off."""
-    session_hours: float = 12.0
-    """A sign-in on the console lasts this long."""
-    invite_hours: float = 24.0
-    """An invite link made on the meeting page lasts this long."""
-
-
-@dataclass(frozen=True, slots=True)
-class LimitsConfig:
-    """Requests. Above a rate the answer is 429 with Retry-After."""
-
-    requests_per_second: float = 50.0
-    """REST requests with one API key, on average."""
-    request_burst: int = 200
-    """REST requests with one API key at once."""
-    address_requests_per_second: float = 50.0
-    """Requests from one address, on average; trusted proxies' clients are told apart."""
-    address_request_burst: int = 400
-    """Requests from one address at once."""
-    sign_ins_per_minute: float = 10.0
-    """Attempts to sign in from one address."""
-    max_body_bytes: int = 1048576
-    """Body of one request, uploads excepted."""
-    max_sockets: int = 4000
-    """Signalling sockets in all."""
-    max_sockets_per_address: int = 200
-    """Signalling sockets from one address."""
-    max_event_streams: int = 500
-    """Readers of /v2/events in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +147,7 @@ class Config:
     sfu: SfuConfig = field(default_factory=SfuConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
-    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    api: ApiConfig = field(default_factory=ApiConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     outgoing: OutgoingConfig = field(default_factory=OutgoingConfig)
     log: LogConfig = field(default_factory=LogConfig)
@@ -223,9 +194,8 @@ class Config:
             raise ConfigError("auth.api_secret", "at least 32 characters, else tokens could be guessed")
         if self.store.url and not self.store.url.startswith(("sqlite+aiosqlite:", "postgresql+asyncpg:")):
             raise ConfigError("store.url", "starts with sqlite+aiosqlite:///path or postgresql+asyncpg://user@host/name")
-        ports = {"http.port": self.http.port, "rtmp.port": self.rtmp.port}
         if self.http.port and self.http.port == self.rtmp.port:
-            raise ConfigError("rtmp.port", f"{ports['rtmp.port']} is http.port already")
+            raise ConfigError("rtmp.port", f"{self.rtmp.port} is http.port already")
 
 
 def _check_http(http: HttpConfig) -> None:
