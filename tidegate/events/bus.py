@@ -1,0 +1,122 @@
+"""Events within the process: who publishes does not wait, who reads has a bounded queue of their own.
+
+Nothing is kept: a reader sees what happens from its subscription on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+SLICE = 16  # readers served between two turns of the loop, so that many of them cannot hold it up
+BACKLOG = 10_000  # events waiting to be handed out; bounds memory when the loop is far behind
+READER_QUEUE = 256  # events one reader may have waiting; one that falls behind further is disconnected
+
+
+@dataclass(frozen=True, slots=True)
+class BusEvent:
+    """`type` is a webhook name of the reference (`participant-joined`) or ours; `time` Unix seconds."""
+
+    id: int
+    type: str
+    project_id: str
+    room_id: str | None
+    data: dict[str, Any]
+    time: float
+
+
+class EventReader:
+    """One subscription. `next()` waits; None when it was closed or fell behind (`is_behind`)."""
+
+    def __init__(self, bus: EventBus, wanted: Callable[[BusEvent], bool]) -> None:
+        self._bus = bus
+        self._wanted = wanted
+        self._events: deque[BusEvent] = deque()
+        self._wake = asyncio.Event()
+        self.is_behind = False
+        self.is_closed = False
+
+    def offer(self, event: BusEvent) -> None:
+        """Called by the bus."""
+        if self.is_closed or not self._wanted(event):
+            return
+        if len(self._events) >= READER_QUEUE:
+            self.is_behind = True
+            self._events.clear()
+            self.close()
+            return
+        self._events.append(event)
+        self._wake.set()
+
+    async def next(self) -> BusEvent | None:
+        while not self._events:
+            if self.is_closed:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+        return self._events.popleft()
+
+    def close(self) -> None:
+        self.is_closed = True
+        self._wake.set()
+        self._bus.forget(self)
+
+
+class EventBus:
+    """`publish` from anywhere in the loop; `run()` is a task owned by the application."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._readers: dict[EventReader, None] = {}
+        self._backlog: deque[BusEvent] = deque()
+        self._wake = asyncio.Event()
+        self._next_id = 1
+        self.published = 0
+        self.dropped = 0
+
+    def publish(self, event_type: str, project_id: str, room_id: str | None, data: dict[str, Any]) -> None:
+        """Hand out an event to all readers that want it, in the order of the calls."""
+        if len(self._backlog) >= BACKLOG:
+            self.dropped += 1
+            return
+        self._backlog.append(BusEvent(self._next_id, event_type, project_id, room_id, data, self._wall()))
+        self._next_id += 1
+        self.published += 1
+        self._wake.set()
+
+    def subscribe(self, wanted: Callable[[BusEvent], bool]) -> EventReader:
+        """A reader of the events for which `wanted` is true. The caller closes it."""
+        reader = EventReader(self, wanted)
+        self._readers[reader] = None
+        return reader
+
+    def forget(self, reader: EventReader) -> None:
+        self._readers.pop(reader, None)
+
+    @property
+    def readers(self) -> int:
+        return len(self._readers)
+
+    async def run(self) -> None:
+        """Hand out what is published, until cancelled."""
+        while True:
+            while self._backlog:
+                await self._hand_out(self._backlog.popleft())
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _hand_out(self, event: BusEvent) -> None:
+        readers = list(self._readers)
+        for start in range(0, len(readers), SLICE):
+            for reader in readers[start : start + SLICE]:
+                reader.offer(event)
+            if start + SLICE < len(readers):
+                await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """End every subscription; readers see None."""
+        for reader in list(self._readers):
+            reader.close()
