@@ -13,6 +13,7 @@ class DropReason(Enum):
     STUN_UNAUTHENTICATED = "stun_unauthenticated"
     DTLS_MALFORMED = "dtls_malformed"
     DTLS_BEFORE_ICE = "dtls_before_ice"
+    DTLS_APPLICATION_DATA = "dtls_application_data"  # no data channel was negotiated
     HANDSHAKE_LIMIT = "handshake_limit"
     SRTP_BEFORE_DTLS = "srtp_before_dtls"
     SRTP_AUTH = "srtp_auth"
