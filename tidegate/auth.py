@@ -197,10 +197,10 @@ def _identifier(payload: dict[str, Any], name: str) -> str | None:
 
 def permission_grants(permissions: frozenset[str], roles: frozenset[str]) -> Grants:
     """What the permissions mean where a token has no `grants`: the table of docs/tokens.md."""
-    if roles == frozenset({REST}):
-        return Grants.full()  # signed for a server, which cannot be in a meeting
     if "ask_join" in permissions:
         return Grants(ask=True, publish=ALL_SOURCES, subscribe=True, data=True)
+    if roles == frozenset({REST}):
+        return Grants.full()  # signed for a server: it holds the secret anyway
     moderate = "allow_mod" in permissions
     return Grants(
         join=True, publish=ALL_SOURCES, subscribe=True, data=True, record=True, broadcast=True, hls=True,

@@ -1,1 +1,102 @@
-"""State that outlives the process."""
+"""State that outlives the process: SQLite by default, PostgreSQL by URL. The same tests run on both.
+
+`open_store(url)` gives a `Store`; its repositories are `projects`, `keys`, `rooms`, `sessions`, `idempotency`, `settings`.
+Rows come back detached: plain values, safe to keep.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+
+from media.errors import ConfigError
+from media.ids import RandomBytes
+from tidegate.store import schema
+from tidegate.store.idempotency import IdempotencyKeys, Settings
+from tidegate.store.keys import Keys, Projects
+from tidegate.store.models import ApiKey, Project, Room, Session, SessionParticipant
+from tidegate.store.repository import Page
+from tidegate.store.rooms import RoomOptions, Rooms
+from tidegate.store.sessions import Sessions
+
+__all__ = ["ApiKey", "Page", "Project", "Room", "RoomOptions", "Session", "SessionParticipant", "Store", "open_store"]
+
+BUSY_SECONDS = 10  # SQLite: a writer waits this long for another one
+
+
+class Store:
+    """All repositories over one engine."""
+
+    def __init__(self, engine: AsyncEngine, random_bytes: RandomBytes, wall: Callable[[], float]) -> None:
+        self.engine = engine
+        sessions = async_sessionmaker(engine, expire_on_commit=False)
+        self.projects = Projects(sessions, random_bytes, wall)
+        self.keys = Keys(sessions, random_bytes, wall)
+        self.rooms = Rooms(sessions, random_bytes, wall)
+        self.sessions = Sessions(sessions, random_bytes, wall)
+        self.idempotency = IdempotencyKeys(sessions, random_bytes, wall)
+        self.settings = Settings(sessions, random_bytes, wall)
+
+    async def first_key(self, api_key: str | None = None, secret: str | None = None) -> ApiKey:
+        """The key that the node starts with: makes the first project and the key where they are missing.
+
+        With a name and a secret (from the environment or the key file) that key exists afterwards, with that secret.
+        """
+        project = await self.projects.first() or await self.projects.create("default")
+        known = await self.keys.find(api_key) if api_key else next(iter(await self.keys.list(project.id)), None)
+        if known is None:
+            return await self.keys.create(project.id, api_key=api_key, secret=secret)
+        if secret and known.secret != secret:
+            return await self.keys.rotate(known.project_id, known.api_key, secret) or known
+        return known
+
+    async def recover(self) -> int:
+        """After a node was killed: end what it left ongoing. How many sessions that were."""
+        await self.idempotency.release_left_over()
+        return await self.sessions.end_left_over("NODE_STOPPED")
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+async def open_store(
+    url: str, *, random_bytes: RandomBytes = os.urandom, wall: Callable[[], float] = time.time
+) -> Store:
+    """Open, create or migrate. ConfigError when that cannot be. The node calls `recover()` afterwards."""
+    try:
+        engine = _engine(url)
+    except ArgumentError as error:
+        raise ConfigError("store.url", str(error)) from None
+    try:
+        await schema.prepare(engine)
+    except (OperationalError, DBAPIError, OSError) as error:
+        await engine.dispose()
+        cause = getattr(error, "orig", None) or error
+        raise ConfigError("store.url", f"cannot open {make_url(url).render_as_string(hide_password=True)}: {cause}") from None
+    except BaseException:
+        await engine.dispose()
+        raise
+    return Store(engine, random_bytes, wall)
+
+
+def _engine(url: str) -> AsyncEngine:
+    parsed = make_url(url)
+    if parsed.drivername != "sqlite+aiosqlite":
+        return create_async_engine(parsed, pool_pre_ping=True)
+    engine = create_async_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _configure(connection, _record) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")  # WAL: a power cut may lose the last commits, never the file
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine

@@ -1,0 +1,218 @@
+"""Sessions of rooms, and who was in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tidegate.store.models import ENDED, ONGOING, Room, Session, SessionParticipant
+from tidegate.store.repository import Page, Repository
+
+LOGS = ("mic", "webcam", "screenShare", "screenShareAudio")
+LOG_ENTRIES = 500  # of one log of one participant; the oldest go first, so that toggling cannot grow a row for ever
+
+
+class Sessions(Repository):
+    async def start(self, room: Room, session_id: str, start_ms: int) -> Session:
+        """A room has become occupied."""
+        session = Session(
+            id=session_id,
+            project_id=room.project_id,
+            room_id=room.room_id,
+            custom_room_id=room.custom_room_id,
+            api_key=room.api_key,
+            status=ONGOING,
+            start=start_ms,
+            end=None,
+            end_reason=None,
+        )
+        async with self.transaction() as database:
+            database.add(session)
+        return session
+
+    async def end(self, session_id: str, end_ms: int, reason: str) -> None:
+        """Close the session, and the logs that are still open. An ended one stays as it is."""
+        async with self.transaction() as database:
+            await _end(database, Session.id == session_id, end_ms, reason)
+
+    async def end_left_over(self, reason: str) -> int:
+        """End the sessions that a killed node left ongoing; how many there were.
+
+        Their true end is unknown: the latest thing known of each is taken, never the time of this start.
+        """
+        async with self.transaction() as database:
+            left = list((await database.execute(select(Session).where(Session.status == ONGOING))).scalars())
+            for session in left:
+                people = await _people(database, session.id)
+                await _end(database, Session.id == session.id, _latest(session, people), reason)
+        return len(left)
+
+    async def find(self, project_id: str, session_id: str) -> Session | None:
+        return await self.one_or_none(
+            select(Session).where(Session.project_id == project_id, Session.id == session_id)
+        )
+
+    async def ongoing(self, project_id: str, room_id: str) -> Session | None:
+        """The running session of a room."""
+        where = (Session.project_id == project_id, Session.room_id == room_id, Session.status == ONGOING)
+        return await self.one_or_none(select(Session).where(*where).order_by(Session.start.desc()))
+
+    async def list(
+        self,
+        project_id: str,
+        *,
+        rooms: tuple[str, ...] = (),
+        status: str | None = None,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        page: int = 1,
+        per_page: int = 20,
+    ) -> Page[Session]:
+        """Newest first. Each of `rooms` (exact roomId, customRoomId, or id of a session) must fit."""
+        rows = select(Session).where(Session.project_id == project_id)
+        for name in rooms:
+            rows = rows.where(or_(Session.room_id == name, Session.custom_room_id == name, Session.id == name))
+        if status is not None:
+            rows = rows.where(Session.status == status)
+        if start_ms is not None:
+            rows = rows.where(Session.start >= start_ms)
+        if end_ms is not None:
+            rows = rows.where(Session.start <= end_ms)
+        return await self.page(rows, (Session.start.desc(), Session.id.desc()), page, per_page)
+
+    async def participants(
+        self,
+        project_id: str,
+        session_id: str,
+        *,
+        active: bool = False,
+        only: str | None = None,
+        page: int = 1,
+        per_page: int = 20,
+    ) -> Page[SessionParticipant]:
+        """Newest first. `active`: those that have not left. `only`: a token's participant."""
+        rows = select(SessionParticipant).where(
+            SessionParticipant.project_id == project_id, SessionParticipant.session_id == session_id
+        )
+        if active:
+            rows = rows.where(SessionParticipant.is_active)
+        if only is not None:
+            rows = rows.where(SessionParticipant.participant_id == only)
+        order = (SessionParticipant.init_time.desc(), SessionParticipant.id.desc())
+        return await self.page(rows, order, page, per_page)
+
+    async def participants_of(self, session_ids: list[str]) -> dict[str, list[SessionParticipant]]:
+        """For a list of sessions: those in each, oldest first."""
+        found: dict[str, list[SessionParticipant]] = {session_id: [] for session_id in session_ids}
+        query = select(SessionParticipant).where(SessionParticipant.session_id.in_(session_ids))
+        for person in await self.all(query.order_by(SessionParticipant.init_time, SessionParticipant.id)):
+            found[person.session_id].append(person)
+        return found
+
+    async def participant(self, project_id: str, session_id: str, participant_id: str) -> SessionParticipant | None:
+        return await self.one_or_none(
+            select(SessionParticipant).where(
+                SessionParticipant.project_id == project_id,
+                SessionParticipant.session_id == session_id,
+                SessionParticipant.participant_id == participant_id,
+            )
+        )
+
+    async def joined(
+        self,
+        session: Session,
+        participant_id: str,
+        *,
+        name: str,
+        mode: str,
+        meta_data: Any,
+        device_info: dict[str, Any],
+        at_ms: int,
+    ) -> None:
+        """Somebody came, or came back under the same participantId: then their time log goes on."""
+        async with self.transaction() as database:
+            person = await _person(database, session.id, participant_id)
+            if person is None:
+                person = SessionParticipant(
+                    id=self.new_id(),
+                    project_id=session.project_id,
+                    session_id=session.id,
+                    participant_id=participant_id,
+                    timelog=[],
+                    events={name: [] for name in LOGS},
+                    init_time=at_ms,
+                )
+                database.add(person)
+            person.name, person.mode, person.meta_data, person.device_info = name, mode, meta_data, device_info
+            person.timelog = open_log(person.timelog, at_ms)
+            person.is_active = True
+
+    async def left(self, session_id: str, participant_id: str, at_ms: int) -> None:
+        async with self.transaction() as database:
+            person = await _person(database, session_id, participant_id)
+            if person is not None:
+                _close_logs(person, at_ms)
+
+    async def renamed(self, session_id: str, participant_id: str, name: str, meta_data: Any) -> None:
+        where = (SessionParticipant.session_id == session_id, SessionParticipant.participant_id == participant_id)
+        async with self.transaction() as database:
+            await database.execute(update(SessionParticipant).where(*where).values(name=name, meta_data=meta_data))
+
+    async def log(self, session_id: str, participant_id: str, log: str, on: bool, at_ms: int) -> None:
+        """`log` (one of LOGS) goes on or off."""
+        async with self.transaction() as database:
+            person = await _person(database, session_id, participant_id)
+            if person is not None:
+                change = open_log if on else close_log
+                person.events = {**person.events, log: change(person.events[log], at_ms)}
+
+
+def open_log(entries: list[Any], at_ms: int) -> list[Any]:
+    """A log with an open entry at its end; as it is when it has one."""
+    if entries and entries[-1]["end"] is None:
+        return entries
+    return [*entries[-(LOG_ENTRIES - 1) :], {"start": at_ms, "end": None}]
+
+
+def close_log(entries: list[Any], at_ms: int) -> list[Any]:
+    """A log whose last entry is closed."""
+    if not entries or entries[-1]["end"] is not None:
+        return entries
+    return [*entries[:-1], {**entries[-1], "end": max(at_ms, entries[-1]["start"])}]
+
+
+def _close_logs(person: SessionParticipant, at_ms: int) -> None:
+    person.timelog = close_log(person.timelog, at_ms)
+    person.events = {name: close_log(entries, at_ms) for name, entries in person.events.items()}
+    person.is_active = False
+
+
+async def _people(database: AsyncSession, session_id: str) -> list[SessionParticipant]:
+    query = select(SessionParticipant).where(SessionParticipant.session_id == session_id)
+    return list((await database.execute(query)).scalars())
+
+
+async def _person(database: AsyncSession, session_id: str, participant_id: str) -> SessionParticipant | None:
+    query = select(SessionParticipant).where(
+        SessionParticipant.session_id == session_id, SessionParticipant.participant_id == participant_id
+    )
+    return (await database.execute(query)).scalars().first()
+
+
+async def _end(database: AsyncSession, which: Any, end_ms: int, reason: str) -> None:
+    session = (await database.execute(select(Session).where(which, Session.status == ONGOING))).scalars().first()
+    if session is None:
+        return
+    session.status, session.end, session.end_reason = ENDED, max(end_ms, session.start), reason
+    for person in await _people(database, session.id):
+        _close_logs(person, session.end)
+
+
+def _latest(session: Session, people: list[SessionParticipant]) -> int:
+    times = [session.start]
+    for person in people:
+        for entries in (person.timelog, *person.events.values()):
+            times.extend(time for entry in entries for time in entry.values() if time is not None)
+    return max(times)
