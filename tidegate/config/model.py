@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from media.errors import ConfigError
 from sfu.config import SfuConfig
-from tidegate.http.config import ApiConfig
 
 AUTO = "auto"  # rtc.announce_ips: ask the STUN server
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
@@ -96,12 +95,52 @@ class StoreConfig:
 
 @dataclass(frozen=True, slots=True)
 class AuthConfig:
-    """The first project's key, where somebody wants to choose it."""
+    """Keys, tokens and sign-in."""
 
     api_key: str = setting("", env="API_KEY")
     """Key of the first project, instead of the one in data_dir/keys.toml. Goes with api_secret."""
     api_secret: str = setting("", env="API_SECRET", secret=True)
     """Its secret, at least 32 characters. Better in the environment than in a file; never a flag."""
+    clock_leeway: float = setting(5.0, minimum=0)
+    """Seconds by which a token's iat and exp may be off."""
+    session_hours: float = 12.0
+    """A sign-in on the console lasts this long."""
+    page_token_hours: float = 2.0
+    """Life of a token that the page gets for somebody signed in, or through the development door."""
+    invite_hours: float = 24.0
+    """An invite link that names no other time lasts this long."""
+    invite_max_hours: float = 720.0
+    """An invite link lasts no longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """Requests. Above a rate the answer is 429 with Retry-After; a rate of 0 is no limit."""
+
+    requests_per_second: float = setting(200.0, minimum=0)
+    """REST requests with one API key, on average."""
+    request_burst: int = 1000
+    """REST requests with one API key at once."""
+    address_requests_per_second: float = setting(100.0, minimum=0)
+    """Requests from one address, on average; trusted proxies' clients are told apart."""
+    address_request_burst: int = 500
+    """Requests from one address at once."""
+    sign_ins_per_minute: float = 10.0
+    """Attempts to sign in from one address."""
+    max_body_bytes: int = 262144
+    """Body of one request, uploads excepted."""
+    idempotency_hours: float = 24.0
+    """The answer to a POST with an Idempotency-Key is kept this long."""
+    max_event_streams: int = 256
+    """Readers of /v2/events in all."""
+    max_event_streams_per_key: int = 64
+    """Readers of /v2/events with one API key."""
+    event_queue: int = 256
+    """Events that one reader of /v2/events may have waiting; one further behind is disconnected."""
+    max_sockets: int = 4000
+    """Signalling sockets in all."""
+    max_sockets_per_address: int = 200
+    """Signalling sockets from one address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +186,7 @@ class Config:
     sfu: SfuConfig = field(default_factory=SfuConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
-    api: ApiConfig = field(default_factory=ApiConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     outgoing: OutgoingConfig = field(default_factory=OutgoingConfig)
     log: LogConfig = field(default_factory=LogConfig)

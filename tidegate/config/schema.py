@@ -17,8 +17,6 @@ from tidegate.config.model import Config
 ENV_PREFIX = "TIDEGATE_"
 TRUE_WORDS = ("1", "true", "yes", "on")
 FALSE_WORDS = ("0", "false", "no", "off")
-# The planes' dataclasses know no bounds: their numbers are above 0, but for those that 0 switches off.
-ZERO_ALLOWED = frozenset({"api.key_rate", "api.address_rate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ class Setting:
         elif self.type in (int, float):
             if not math.isfinite(value):
                 raise ConfigError(self.path, "must be a finite number")
-            if self.minimum is None and value <= 0 and not (value == 0 and self.path in ZERO_ALLOWED):
+            if self.minimum is None and value <= 0:  # the planes' dataclasses name no bounds; none of theirs may be 0
                 raise ConfigError(self.path, f"{value} must be above 0")
             if self.minimum is not None and value < self.minimum:
                 raise ConfigError(self.path, f"{value} is below {self.minimum:g}")
