@@ -1,0 +1,191 @@
+"""The media side of one participant: its peer sessions, and which of them carries which track. Sans-I/O.
+
+A room decides who gets what; this carries it out. Sessions are made by the factory that Conference passes in, because only
+it can make them reachable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from media.codecs import Kind
+from media.errors import PeerError
+from sfu.meeting.participant import Participant, Track
+from sfu.producer import Producer
+from sfu.session import PeerSession, Role
+
+MakeSession = Callable[[Role, "Peer"], PeerSession]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTrack:
+    """A live m-line of a subscribe offer."""
+
+    mid: str
+    track: Track
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeOffer:
+    """Send this to the participant; its answer comes back with `serial`. A new `connection_id` asks for a new connection."""
+
+    room_id: str
+    participant_id: str
+    inner_id: str
+    connection_id: str
+    serial: int
+    sdp: str
+    tracks: tuple[OfferedTrack, ...]
+
+
+@dataclass(slots=True)
+class _Wanted:
+    track: Track
+    producer: Producer
+    paused: bool
+    mid: str | None = None
+    refused: bool = False  # the subscriber cannot take its codec; not offered again on this connection
+
+
+class Peer:
+    """`publish` and `subscribe` are a browser's two connections; `play` is a WHEP player's."""
+
+    def __init__(self, participant: Participant, make_session: MakeSession) -> None:
+        self.participant = participant
+        self.publish: PeerSession | None = None
+        self.subscribe: PeerSession | None = None
+        self.play: PeerSession | None = None
+        self.play_of: str | None = None
+        """participant_id whose first audio and video this player takes; None: of whoever has some."""
+        self.bindings: dict[str, str] = {}  # mid -> track_id, of the publish connection
+        self._make_session = make_session
+        self._wanted: dict[str, _Wanted] = {}  # by track_id
+        self._serial = 0
+
+    @property
+    def sessions(self) -> tuple[PeerSession, ...]:
+        return tuple(s for s in (self.publish, self.subscribe, self.play) if s is not None)
+
+    # -- publishing ---------------------------------------------------------------------------------------------------
+
+    def receive_publish_offer(self, sdp: str, bindings: Mapping[str, str], *, now: float) -> tuple[str, PeerSession | None]:
+        """The answer, and the session that this offer replaced (a new certificate means a new connection), if any."""
+        replaced = None
+        session = self.publish
+        if session is not None and not session.is_same_peer(sdp):
+            replaced, session = session, None
+        known = dict(self.bindings) if replaced is None else {}
+        known.update(bindings)
+        fresh = session is None
+        if session is None:
+            session = self._make_session(Role.PUBLISH, self)
+        try:
+            answer = session.receive_publish_offer(sdp, known, now=now)
+        except PeerError:
+            if fresh:
+                session.close(now=now)
+            raise
+        self.publish = session
+        self.bindings = {mid: track_id for mid, track_id in known.items() if mid in session.producers}
+        return answer, replaced
+
+    def receive_play_offer(self, sdp: str, producers: Mapping[Kind, Producer], *, now: float) -> str:
+        session = self.play or self._make_session(Role.PLAY, self)
+        try:
+            answer = session.receive_play_offer(
+                sdp, producers, stream_id=self.play_of or self.participant.room_id, now=now
+            )
+        except PeerError:
+            if self.play is None:
+                session.close(now=now)
+            raise
+        self.play = session
+        return answer
+
+    # -- subscribing --------------------------------------------------------------------------------------------------
+
+    def want(self, track: Track, producer: Producer, *, paused: bool, now: float) -> None:
+        """Offer this track from the next offer on."""
+        self.unwant(track.track_id, now=now)
+        self._wanted[track.track_id] = _Wanted(track, producer, paused)
+
+    def unwant(self, track_id: str, *, now: float) -> None:
+        wanted = self._wanted.pop(track_id, None)
+        if wanted is not None and wanted.mid is not None and self.subscribe is not None:
+            self.subscribe.remove_track(wanted.mid, now=now)
+
+    def pause(self, track_id: str, paused: bool, *, now: float) -> None:
+        wanted = self._wanted.get(track_id)
+        if wanted is None:
+            return
+        wanted.paused = paused
+        if wanted.mid is not None and self.subscribe is not None:
+            self.subscribe.set_track_paused(wanted.mid, paused, now=now)
+
+    def next_offer(self, *, now: float) -> SubscribeOffer | None:
+        """What is to be offered now, if anything; one offer is open at a time."""
+        session = self.subscribe
+        if session is not None and session.open_offer is not None:
+            return None
+        unplaced = [w for w in self._wanted.values() if w.mid is None and not w.refused]
+        if session is None:
+            if not unplaced:
+                return None
+            session = self.subscribe = self._make_session(Role.SUBSCRIBE, self)
+        for wanted in unplaced:
+            try:
+                wanted.mid = session.add_track(wanted.producer, participant_id=wanted.track.participant_id)
+            except PeerError:
+                wanted.refused = True
+                continue
+            if wanted.paused:
+                session.set_track_paused(wanted.mid, True, now=now)
+        if not session.needs_offer:
+            return None
+        self._serial += 1
+        return self._offer(session, session.create_offer(now=now))
+
+    def repeat_offer(self) -> SubscribeOffer | None:
+        """The open offer again, for signalling that came back and may have lost it."""
+        session = self.subscribe
+        sdp = session.open_offer if session is not None else None
+        return None if session is None or sdp is None else self._offer(session, sdp)
+
+    def receive_answer(self, sdp: str, serial: int, *, now: float) -> bool:
+        """False: the answer is to an offer that is not open any more."""
+        session = self.subscribe
+        if session is None or serial != self._serial or session.open_offer is None:
+            return False
+        for mid in session.receive_answer(sdp, now=now):
+            for wanted in self._wanted.values():
+                if wanted.mid == mid:
+                    wanted.mid, wanted.refused = None, True
+        return True
+
+    def restart_subscribe(self, *, now: float) -> None:
+        """Offer new ICE credentials, or everything on a new connection where there is none."""
+        if self.subscribe is not None:
+            self.subscribe.needs_offer_restart = True
+
+    def forget(self, session: PeerSession) -> None:
+        """A session is gone; what it carried will be offered on a new one."""
+        if session is self.publish:
+            self.publish = None
+            self.bindings.clear()
+        elif session is self.play:
+            self.play = None
+        elif session is self.subscribe:
+            self.subscribe = None
+            for wanted in self._wanted.values():
+                wanted.mid, wanted.refused = None, False
+
+    def _offer(self, session: PeerSession, sdp: str) -> SubscribeOffer:
+        participant = self.participant
+        tracks = tuple(
+            OfferedTrack(w.mid, w.track, w.track.participant_id) for w in self._wanted.values() if w.mid is not None
+        )
+        return SubscribeOffer(
+            participant.room_id, participant.participant_id, participant.inner_id, session.id, self._serial, sdp, tracks
+        )
