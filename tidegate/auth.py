@@ -54,7 +54,7 @@ async def authenticate(
     token = strip_scheme(authorization)
     payload = _read_unverified(token)
     key_name = payload.get("apikey")
-    if not isinstance(key_name, str) or not key_name:
+    if not isinstance(key_name, str) or not key_name.isprintable() or not key_name:
         raise PeerError(4001, "INVALID_API_KEY", "the token has no apikey")
     key = await store.keys.find(key_name)
     if key is None:
@@ -190,9 +190,14 @@ def _identifier(payload: dict[str, Any], name: str) -> str | None:
     value = payload.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_CHARS or any(c.isspace() for c in value):
+    if not isinstance(value, str) or not is_identifier(value):
         raise PeerError(4002, "INVALID_TOKEN", f"{name} must be text without spaces, at most {MAX_ID_CHARS} characters")
     return value
+
+
+def is_identifier(text: str) -> bool:
+    """The form of participantId and customRoomId: visible characters, no spaces."""
+    return 0 < len(text) <= MAX_ID_CHARS and text.isprintable() and " " not in text
 
 
 def permission_grants(permissions: frozenset[str], roles: frozenset[str]) -> Grants:

@@ -29,6 +29,17 @@ class Page(Generic[Row]):
         return max(1, -(-self.total // self.size))
 
 
+def clean(value: Any) -> Any:
+    """JSON as both databases can keep it: NUL and lone surrogates, which PostgreSQL refuses, become U+FFFD."""
+    if isinstance(value, str):
+        return "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in value)
+    if isinstance(value, dict):
+        return {clean(key): clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clean(item) for item in value]
+    return value
+
+
 class Repository:
     def __init__(
         self, sessions: async_sessionmaker[AsyncSession], random_bytes: RandomBytes, wall: Callable[[], float]

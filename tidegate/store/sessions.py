@@ -8,7 +8,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidegate.store.models import ENDED, ONGOING, Room, Session, SessionParticipant
-from tidegate.store.repository import Page, Repository
+from tidegate.store.repository import Page, Repository, clean
 
 LOGS = ("mic", "webcam", "screenShare", "screenShareAudio")
 LOG_ENTRIES = 500  # of one log of one participant; the oldest go first, so that toggling cannot grow a row for ever
@@ -145,7 +145,8 @@ class Sessions(Repository):
                     init_time=at_ms,
                 )
                 database.add(person)
-            person.name, person.mode, person.meta_data, person.device_info = name, mode, meta_data, device_info
+            person.name, person.meta_data, person.device_info = clean(name), clean(meta_data), clean(device_info)
+            person.mode = mode
             person.timelog = open_log(person.timelog, at_ms)
             person.is_active = True
 
@@ -158,7 +159,8 @@ class Sessions(Repository):
     async def renamed(self, session_id: str, participant_id: str, name: str, meta_data: Any) -> None:
         where = (SessionParticipant.session_id == session_id, SessionParticipant.participant_id == participant_id)
         async with self.transaction() as database:
-            await database.execute(update(SessionParticipant).where(*where).values(name=name, meta_data=meta_data))
+            values = {"name": clean(name), "meta_data": clean(meta_data)}
+            await database.execute(update(SessionParticipant).where(*where).values(**values))
 
     async def log(self, session_id: str, participant_id: str, log: str, on: bool, at_ms: int) -> None:
         """`log` (one of LOGS) goes on or off."""
