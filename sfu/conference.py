@@ -1,1 +1,585 @@
-"""The meeting plane as one object: peers, rooms and what connects them. Sans-I/O."""
+"""The meeting plane as one object: rooms decide, peers carry out, datagrams find their session. Sans-I/O.
+
+Adapters (signalling, WHIP, REST) give commands and read events; the UDP shell gives datagrams and time, and sends what `dirty`
+transports hold. Not here: the rules of a meeting (`meeting/`), one participant's connections (`peer.py`), packets (`endpoint.py`).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from media.clock import WallClock
+from media.codecs import Kind
+from media.drops import DropCounts
+from media.errors import PeerError
+from media.ids import RandomBytes, document_id
+from sfu.config import SfuConfig
+from sfu.demux import Demux
+from sfu.dtls import DtlsContext
+from sfu.events import ProducerStarted
+from sfu.meeting.checks import UNCHANGED
+from sfu.meeting.events import (
+    ParticipantLeft,
+    RoomEnded,
+    RoomEvent,
+    SubscriptionPaused,
+    SubscriptionUnwanted,
+    SubscriptionWanted,
+    TrackDiscarded,
+    TrackMuted,
+    TrackPublished,
+    TrackUnpublished,
+)
+from sfu.meeting.participant import CloseReason, JoinRequest, Participant, Quality, Track
+from sfu.meeting.permissions import Grants, Source
+from sfu.meeting.refusals import Refusal
+from sfu.meeting.room import Room
+from sfu.peer import Peer, SubscribeOffer
+from sfu.producer import Producer
+from sfu.session import PeerSession, Role, SessionContext
+from sfu.stream.stats import RtpStats
+from sfu.transport import Path, Transport, TransportClosed, TransportConnected, TransportFailed
+
+CONNECTION_OF = {Role.PUBLISH: "publish", Role.SUBSCRIBE: "subscribe", Role.PLAY: "play"}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """A peer connection of a participant came up, or is gone. `seconds` is from its description to now."""
+
+    room_id: str
+    participant_id: str
+    inner_id: str
+    session_id: str
+    connection: str
+    connected: bool
+    seconds: float
+    reason: str = ""
+
+
+ConferenceEvent = RoomEvent | SubscribeOffer | ConnectionChanged
+
+
+class Conference:
+    """All rooms of a node. Commands take effect at once; what follows from them is read by `next_event()`."""
+
+    def __init__(
+        self,
+        config: SfuConfig,
+        dtls_context: DtlsContext,
+        *,
+        random_bytes: RandomBytes,
+        wall_clock: WallClock,
+        candidates: tuple[str, ...] = (),
+    ) -> None:
+        self.config = config
+        self.drops = DropCounts()
+        self.stats = RtpStats()
+        self.rooms: dict[str, Room] = {}
+        self.peers: dict[str, Peer] = {}  # by the participant's inner_id
+        self.sessions: dict[str, PeerSession] = {}
+        self.demux: Demux[PeerSession] = Demux(config, self.drops)
+        self.context = SessionContext(
+            config, dtls_context, random_bytes, wall_clock, self.drops, self.stats, candidates
+        )
+        self._producers: dict[str, Producer] = {}  # by track_id
+        self._events: deque[ConferenceEvent] = deque()
+        self._touched: dict[PeerSession, None] = {}
+        self._busy: dict[Room, None] = {}
+        self._unsettled: dict[Peer, None] = {}
+        self._timers: list[tuple[float, int, PeerSession | Room]] = []
+        self._armed: dict[PeerSession | Room, float] = {}
+        self._timer_serial = 0
+        self._now = 0.0
+
+    @property
+    def dirty(self) -> list[Transport]:
+        """Transports that have something to send; the shell empties the list."""
+        return self.context.dirty
+
+    @property
+    def participants(self) -> int:
+        return len(self.peers)
+
+    @property
+    def tracks(self) -> int:
+        """Published, in all rooms."""
+        return len(self._producers)
+
+    # -- datagrams and time -------------------------------------------------------------------------------------------
+
+    def receive_datagram(self, data: bytes, path: Path, *, now: float) -> None:
+        """One datagram from the one port. Never raises for what is in it."""
+        self._now = now
+        session = self.demux.paths.get(path) if data and data[0] > 127 else None
+        if session is None:
+            session = self._route(data, path)
+            if session is None:
+                return
+        session.transport.receive_datagram(data, path, now=now)
+        if session not in self._touched:
+            self._touched[session] = None
+        if data[0] < 4 and path in session.transport.ice.paths:
+            self.demux.bind(path, session)
+
+    def _route(self, data: bytes, path: Path) -> PeerSession | None:
+        session = self.demux.route(data, path)
+        if session is not None and not session.connected and 19 < data[0] < 64:
+            if not self.demux.begin_handshake(session, path[0]):
+                return None
+        return session
+
+    def handle_timer(self, *, now: float) -> None:
+        """Does what is due; `get_timer` says when to come again, a coarse tick will do."""
+        self._now = now
+        while self._timers and self._timers[0][0] <= now:
+            when, _, owner = heapq.heappop(self._timers)
+            if self._armed.get(owner) != when:
+                continue  # armed anew since
+            del self._armed[owner]
+            owner.handle_timer(now=now)
+            if isinstance(owner, Room):
+                self._busy[owner] = None
+            else:
+                self._touched[owner] = None
+
+    def get_timer(self) -> float | None:
+        return self._timers[0][0] if self._timers else None
+
+    def next_event(self) -> ConferenceEvent | None:
+        """What happened, in order. Draining carries out what the rooms decided."""
+        while not self._events and (self._touched or self._busy or self._unsettled):
+            self._settle()
+        return self._events.popleft() if self._events else None
+
+    # -- rooms and participants ---------------------------------------------------------------------------------------
+
+    def join(self, request: JoinRequest, *, now: float) -> Participant:
+        """Opens the room if nobody is in it. PeerError when it may not be."""
+        self._now = now
+        room = self.rooms.get(request.room_id)
+        if room is not None and room.ended is not None:
+            self._drain_room(room)
+            room = None
+        if room is None:
+            if len(self.rooms) >= self.config.max_rooms:
+                raise Refusal.SERVER_BUSY("this server holds no more rooms now; try again later")
+            c = self.context
+            session_id = request.session_id or document_id(c.random_bytes)
+            room = Room(
+                self.config, request.room_id, session_id, random_bytes=c.random_bytes, wall_clock=c.wall_clock, now=now
+            )
+            participant = room.join(request, now=now)
+            self.rooms[request.room_id] = room
+        else:
+            participant = room.join(request, now=now)
+        self.peers[participant.inner_id] = Peer(participant, self._make_session)
+        self._busy[room] = None
+        return participant
+
+    def resume(self, participant: Participant, *, now: float) -> None:
+        """Signalling is back; an open offer is told again, as it may have been lost."""
+        self._room(participant, now).resume(participant, now=now)
+        offer = self.peers[participant.inner_id].repeat_offer()
+        if offer is not None:
+            self._events.append(offer)
+
+    def detach(self, participant: Participant, *, now: float) -> None:
+        self._room(participant, now).detach(participant, now=now)
+
+    def leave(self, participant: Participant, reason: CloseReason, *, now: float) -> None:
+        self._room(participant, now).leave(participant, reason, now=now)
+
+    def remove(self, room_id: str, participant_id: str, *, by: Participant | None = None, now: float) -> None:
+        self._live_room(room_id, now).remove(by, participant_id, now=now)
+
+    def end_for_all(self, by: Participant, *, now: float) -> None:
+        self._room(by, now).end_for_all(by, now=now)
+
+    def end_room(self, room_id: str, reason: CloseReason, *, now: float) -> bool:
+        """False when nobody is in it."""
+        self._now = now
+        room = self.rooms.get(room_id)
+        if room is None or room.ended is not None:
+            return False
+        self._busy[room] = None
+        room.end(reason, now=now)
+        return True
+
+    def update(
+        self,
+        participant: Participant,
+        *,
+        display_name: str | None = None,
+        meta_data: Any = UNCHANGED,
+        attributes: dict[str, str | None] | None = None,
+        if_version: int | None = None,
+        now: float,
+    ) -> int:
+        """Returns the new version."""
+        return self._room(participant, now).update(
+            participant,
+            display_name=display_name,
+            meta_data=meta_data,
+            attributes=attributes,
+            if_version=if_version,
+            now=now,
+        )
+
+    def moderate(self, by: Participant, participant_id: str, source: Source, enabled: bool, *, now: float) -> None:
+        self._room(by, now).moderate(by, participant_id, source, enabled, now=now)
+
+    def set_grants(
+        self, room_id: str, participant_id: str, grants: Grants, *, by: Participant | None = None, now: float
+    ) -> None:
+        self._live_room(room_id, now).set_grants(by, participant_id, grants, now=now)
+
+    # -- tracks -------------------------------------------------------------------------------------------------------
+
+    def announce(
+        self,
+        participant: Participant,
+        *,
+        source: Source,
+        kind: Kind | None = None,
+        name: str = "",
+        muted: bool = False,
+        width: int | None = None,
+        height: int | None = None,
+        simulcast: bool = False,
+        now: float,
+    ) -> Track:
+        return self._room(participant, now).announce(
+            participant,
+            source=source,
+            kind=kind,
+            name=name,
+            muted=muted,
+            width=width,
+            height=height,
+            simulcast=simulcast,
+            now=now,
+        )
+
+    def publish(self, participant: Participant, sdp: str, bindings: dict[str, str], *, now: float) -> str:
+        """The answer to an offer of the publish connection. `bindings`: mid -> announced track_id."""
+        room = self._room(participant, now)
+        for track_id in bindings.values():
+            if track_id not in participant.tracks:
+                raise Refusal.UNKNOWN_TRACK(f"{track_id[:40]} was not announced by you")
+        if len(set(bindings.values())) != len(bindings):
+            raise Refusal.INVALID_MESSAGE("one track is bound to two m-lines")
+        peer = self.peers[participant.inner_id]
+        before = {producer.id for producer in peer.publish.producers.values()} if peer.publish is not None else set()
+        answer, replaced = peer.receive_publish_offer(sdp, bindings, now=now)
+        if replaced is not None:
+            self._drop_session(replaced, "replaced by a new connection")
+        session = peer.publish
+        assert session is not None
+        self._touch(session)
+        present = {producer.id: producer for producer in session.producers.values()}
+        for track_id in before - present.keys():
+            if track_id in participant.tracks:
+                room.unpublish(participant, track_id, now=now)
+        for track_id, producer in present.items():
+            self._producers[track_id] = producer
+            track = room.bind(
+                participant,
+                track_id,
+                codec=producer.params.codecs[0].name,
+                simulcast=producer.params.simulcast,
+                now=now,
+            )
+            producer.set_muted(track.muted, now=now)
+            if track.muted and not track.started:
+                room.start_track(participant, track_id, now=now)  # nothing will flow to start it
+        return answer
+
+    def unpublish(self, participant: Participant, track_id: str, *, now: float) -> None:
+        self._room(participant, now).unpublish(participant, track_id, now=now)
+
+    def mute(self, participant: Participant, track_id: str, muted: bool, *, now: float) -> None:
+        self._room(participant, now).mute(participant, track_id, muted, now=now)
+
+    # -- receiving ----------------------------------------------------------------------------------------------------
+
+    def want(
+        self,
+        participant: Participant,
+        track_id: str,
+        *,
+        enabled: bool,
+        quality: Quality | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        priority: int | None = None,
+        now: float,
+    ) -> None:
+        self._room(participant, now).want(
+            participant,
+            track_id,
+            enabled=enabled,
+            quality=quality,
+            width=width,
+            height=height,
+            priority=priority,
+            now=now,
+        )
+
+    def subscribe_answer(self, participant: Participant, sdp: str, serial: int, *, now: float) -> bool:
+        """False: an answer to an offer that is not open any more."""
+        self._room(participant, now)
+        peer = self.peers[participant.inner_id]
+        taken = peer.receive_answer(sdp, serial, now=now)
+        if taken and peer.subscribe is not None:
+            self._touch(peer.subscribe)
+            self._unsettled[peer] = None
+        return taken
+
+    def restart_subscribe(self, participant: Participant, *, now: float) -> None:
+        self._room(participant, now)
+        peer = self.peers[participant.inner_id]
+        peer.restart_subscribe(now=now)
+        self._unsettled[peer] = None
+
+    def play(self, participant: Participant, sdp: str, *, remote_participant_id: str | None, now: float) -> str:
+        """WHEP: the answer to a player's offer, which takes that participant's first audio and video, now or when they come."""
+        room = self._room(participant, now)
+        if not participant.grants.subscribe:
+            raise Refusal.UNAUTHORIZED_REQUEST("receiving needs the grant `subscribe`")
+        peer = self.peers[participant.inner_id]
+        peer.play_of = remote_participant_id
+        producers: dict[Kind, Producer] = {}
+        for other in room.participants.values():
+            if other is participant or other.hidden or remote_participant_id not in (None, other.participant_id):
+                continue
+            for track in other.tracks.values():
+                if track.published and track.track_id in self._producers:
+                    producers.setdefault(track.kind, self._producers[track.track_id])
+        answer = peer.receive_play_offer(sdp, producers, now=now)
+        if peer.play is not None:
+            self._touch(peer.play)
+        return answer
+
+    def close(self, *, now: float) -> None:
+        """End every room; what is to be said stands in events and on the transports."""
+        for room_id in list(self.rooms):
+            self.end_room(room_id, CloseReason.SERVER_SHUTDOWN, now=now)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _room(self, participant: Participant, now: float) -> Room:
+        self._now = now
+        room = self.rooms.get(participant.room_id)
+        if room is None or participant.inner_id not in self.peers:
+            raise Refusal.NOT_JOINED("this participant has left the room")
+        self._busy[room] = None
+        return room
+
+    def _live_room(self, room_id: str, now: float) -> Room:
+        self._now = now
+        room = self.rooms.get(room_id)
+        if room is None:
+            raise Refusal.REMOVE_PARTICIPANT_FAILED("nobody is in this room")
+        self._busy[room] = None
+        return room
+
+    def _make_session(self, role: Role, peer: Peer) -> PeerSession:
+        if len(self.sessions) >= self.config.max_sessions:
+            raise Refusal.SERVER_BUSY("this server takes no more connections now; try again later")
+        session_id = self.context.random_bytes(16).hex()
+        session = PeerSession(
+            self.context, id=session_id, role=role, owner=peer.participant.inner_id, now=self._now
+        )
+        self.sessions[session_id] = session
+        return session
+
+    def _touch(self, session: PeerSession) -> None:
+        """Something was done to it: its ufrag may be new, its timer sooner."""
+        self._touched[session] = None
+
+    def _settle(self) -> None:
+        """One round: sessions tell, rooms decide, peers offer. Each may give the others more to do."""
+        touched, self._touched = self._touched, {}
+        for session in touched:
+            self._drain_session(session)
+        busy, self._busy = self._busy, {}
+        for room in busy:
+            self._drain_room(room)
+        unsettled, self._unsettled = self._unsettled, {}
+        for peer in unsettled:
+            self._offer(peer)
+
+    def _drain_session(self, session: PeerSession) -> None:
+        if session.closed:
+            self._forget_session(session)
+            return
+        if session.local_ufrag not in self.demux.ufrags:
+            self.demux.add(session, session.local_ufrag)
+        while (event := session.next_event(now=self._now)) is not None:
+            match event:
+                case ProducerStarted(producer_id):
+                    self._start_track(session, producer_id)
+                case TransportConnected():
+                    self.demux.end_handshake(session)
+                    self._report_connection(session, True, "")
+                case TransportFailed(reason):
+                    self._lose_session(session, reason)
+                    return
+                case TransportClosed():
+                    self._lose_session(session, "closed by the peer")
+                    return
+        self._arm(session)
+
+    def _drain_room(self, room: Room) -> None:
+        while (event := room.next_event()) is not None:
+            self._carry_out(event)
+            self._events.append(event)
+        if room.ended is None:
+            self._arm(room)
+
+    def _carry_out(self, event: RoomEvent) -> None:
+        now = self._now
+        match event:
+            case SubscriptionWanted():
+                peer, producer = self.peers.get(event.subscriber_inner_id), self._producers.get(event.track_id)
+                if peer is not None and producer is not None:
+                    peer.want(event.track, producer, paused=event.paused, now=now)
+                    self._unsettled[peer] = None
+            case SubscriptionUnwanted():
+                if (peer := self.peers.get(event.subscriber_inner_id)) is not None:
+                    peer.unwant(event.track_id, now=now)
+                    self._unsettled[peer] = None
+            case SubscriptionPaused():
+                if (peer := self.peers.get(event.subscriber_inner_id)) is not None:
+                    peer.pause(event.track_id, event.paused, now=now)
+            case TrackMuted():
+                if (producer := self._producers.get(event.track.track_id)) is not None:
+                    producer.set_muted(event.track.muted, now=now)
+            case TrackPublished():
+                self._attach_players(event)
+            case TrackUnpublished() | TrackDiscarded():
+                self._end_track(event.inner_id, event.track.track_id)
+            case ParticipantLeft():
+                self._end_peer(event.inner_id)
+            case RoomEnded():
+                room = self.rooms.get(event.room_id)
+                if room is not None and room.session_id == event.session_id:
+                    del self.rooms[event.room_id]
+                    self._armed.pop(room, None)
+
+    def _offer(self, peer: Peer) -> None:
+        if peer.participant.inner_id not in self.peers:
+            return
+        try:
+            offer = peer.next_offer(now=self._now)
+        except PeerError:
+            return  # no more sessions: the next change tries again
+        if offer is not None:
+            self._events.append(offer)
+        if peer.subscribe is not None:
+            self._touched[peer.subscribe] = None
+
+    def _start_track(self, session: PeerSession, track_id: str) -> None:
+        peer = self.peers.get(session.owner)
+        if peer is None or track_id not in peer.participant.tracks:
+            return
+        room = self._room(peer.participant, self._now)
+        room.start_track(peer.participant, track_id, now=self._now)
+
+    def _attach_players(self, event: TrackPublished) -> None:
+        """WHEP players that wait for this participant, or for anybody."""
+        producer = self._producers.get(event.track.track_id)
+        room = self.rooms.get(event.room_id)
+        if producer is None or room is None or event.hidden:
+            return
+        for participant in room.participants.values():
+            peer = self.peers.get(participant.inner_id)
+            if peer is not None and peer.play is not None and peer.play_of in (None, event.participant_id):
+                if participant.participant_id != event.participant_id:
+                    peer.play.attach(event.track.kind, producer, now=self._now)
+
+    def _end_track(self, inner_id: str, track_id: str) -> None:
+        producer = self._producers.pop(track_id, None)
+        if producer is None:
+            return
+        peer = self.peers.get(inner_id)
+        room = self.rooms.get(peer.participant.room_id) if peer is not None else None
+        for participant in room.participants.values() if room is not None else ():
+            player = self.peers.get(participant.inner_id)
+            if player is not None and player.play is not None:
+                player.play.detach(producer, now=self._now)
+        if peer is not None and peer.publish is not None:
+            peer.publish.end_producer(producer, now=self._now)
+
+    def _end_peer(self, inner_id: str) -> None:
+        peer = self.peers.pop(inner_id, None)
+        if peer is None:
+            return
+        for session in peer.sessions:
+            session.close(now=self._now)
+            self._forget_session(session)
+        self._unsettled.pop(peer, None)
+
+    def _lose_session(self, session: PeerSession, reason: str) -> None:
+        """A connection failed by itself. Whoever has no signalling to make another is out."""
+        self._report_connection(session, False, reason)
+        peer = self.peers.get(session.owner)
+        self._drop_session(session, reason)
+        if peer is None:
+            return
+        room = self._room(peer.participant, self._now)
+        if peer.participant.grants.recorder or not peer.has_signalling:
+            room.leave(peer.participant, CloseReason.MEDIA_TIMEOUT, now=self._now)
+            return
+        if not any(other.connected for other in peer.sessions):
+            room.set_media(peer.participant, False, now=self._now)
+        self._unsettled[peer] = None
+
+    def _drop_session(self, session: PeerSession, reason: str) -> None:
+        """Its tracks are unpublished, its place is free; the participant stays."""
+        peer = self.peers.get(session.owner)
+        track_ids = [producer.id for producer in session.producers.values()]
+        session.close(now=self._now)
+        self._forget_session(session)
+        if peer is None:
+            return
+        peer.forget(session)
+        room = self.rooms.get(peer.participant.room_id)
+        for track_id in track_ids:
+            if room is not None and track_id in peer.participant.tracks:
+                self._busy[room] = None
+                room.unpublish(peer.participant, track_id, now=self._now)
+
+    def _report_connection(self, session: PeerSession, connected: bool, reason: str) -> None:
+        peer = self.peers.get(session.owner)
+        if peer is None:
+            return
+        p = peer.participant
+        if connected:
+            self._room(p, self._now).set_media(p, True, now=self._now)
+        name = CONNECTION_OF[session.role]
+        seconds = self._now - session.created_at
+        self._events.append(
+            ConnectionChanged(
+                p.room_id, p.participant_id, p.inner_id, session.id, name, connected, seconds, reason
+            )
+        )
+
+    def _forget_session(self, session: PeerSession) -> None:
+        self.sessions.pop(session.id, None)
+        self.demux.remove(session)
+        self._armed.pop(session, None)
+        self._touched.pop(session, None)
+
+    def _arm(self, owner: PeerSession | Room) -> None:
+        when = owner.get_timer()
+        armed = self._armed.get(owner)
+        if when is None or (armed is not None and armed <= when):
+            return
+        self._timer_serial += 1
+        self._armed[owner] = when
+        heapq.heappush(self._timers, (when, self._timer_serial, owner))

@@ -59,6 +59,8 @@ class Peer:
         self.play: PeerSession | None = None
         self.play_of: str | None = None
         """participant_id whose first audio and video this player takes; None: of whoever has some."""
+        self.has_signalling = True
+        """False for WHIP and WHEP: nobody is there to make a new connection when this one fails."""
         self.bindings: dict[str, str] = {}  # mid -> track_id, of the publish connection
         self._make_session = make_session
         self._wanted: dict[str, _Wanted] = {}  # by track_id

@@ -166,6 +166,18 @@ class PeerSession:
         self._start_consumer(media, codecs, outgoing, now)
         return True
 
+    def detach(self, producer: Producer, *, now: float) -> None:
+        """PLAY: this producer ended; its m-line is free for the next of its kind."""
+        for mid, outgoing in list(self._outgoing.items()):
+            if outgoing.producer is producer:
+                self.remove_track(mid, now=now)
+
+    def end_producer(self, producer: Producer, *, now: float) -> None:
+        """PUBLISH: the track is over, whatever its m-line says until the next offer."""
+        if self.producers.get(producer.params.mid) is producer:
+            del self.producers[producer.params.mid]
+            self.endpoint.remove_producer(producer, now=now)
+
     def add_track(self, producer: Producer, *, participant_id: str) -> str:
         """SUBSCRIBE: offer this producer by the next `create_offer`; returns its mid. PeerError 4090 when m-lines run out."""
         ssrc, rtx_ssrc = self._new_ssrcs(producer.kind)
