@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from sfu.sdp.answer import restarts_ice
+from sfu.sdp.codecs import match_codecs
 from sfu.sdp.negotiated import Encoding, LocalTransport, NegotiatedMedia, Negotiation, RemoteTransport
-from sfu.sdp.play import PlaySource, answer_play, can_take, match_codecs
+from sfu.sdp.play import PlaySource, answer_play
 from sfu.sdp.publish import answer_publish
 from sfu.sdp.subscribe import SubscribeTable, SubscribeTrack
 
@@ -18,6 +20,6 @@ __all__ = [
     "SubscribeTrack",
     "answer_play",
     "answer_publish",
-    "can_take",
     "match_codecs",
+    "restarts_ice",
 ]

@@ -8,7 +8,10 @@ from typing import NoReturn
 
 from media.codecs import Codec, Kind
 from media.errors import PeerError
+from sfu.producer import Encoding
 from sfu.sdp.description import Direction, SessionDescription
+
+__all__ = ["Encoding", "LocalTransport", "NegotiatedMedia", "Negotiation", "RemoteTransport"]
 
 CODEC_NOT_SUPPORTED = 4051  # reference section 4.8
 INVALID_SDP = 4090  # ours, next after the reference's last number
@@ -41,15 +44,6 @@ class RemoteTransport:
     pwd: str
     fingerprints: tuple[tuple[str, str], ...]
     candidates: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """One RTP stream of a track: known by SSRC, by RID, or (all None) by MID or payload type alone."""
-
-    ssrc: int | None = None
-    rtx_ssrc: int | None = None
-    rid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
