@@ -1,0 +1,156 @@
+/**
+ * The publish connection: the client offers, the server answers. Knows sources and their m-lines; muting and replacing
+ * a track need no new offer. Not here: where tracks come from (local-media.js).
+ */
+
+import { PathGuard, Sequence, makeConnection } from "./peer.js";
+
+/**
+ * @typedef {object} Publication
+ * @property {"mic"|"webcam"|"screen"|"screenAudio"} source
+ * @property {MediaStreamTrack} track
+ * @property {boolean} [muted]
+ * @property {boolean} [simulcast]
+ * @property {RTCRtpEncodingParameters[]} [encodings]
+ */
+
+export class Publisher {
+  #request;
+  #pc;
+  #guard;
+  #sequence = new Sequence();
+  /** What is published now. @type {Map<string, {trackId: string, transceiver: RTCRtpTransceiver}>} */
+  #slots = new Map();
+  /** M-lines of ended publications, used again by the next of their source. @type {Map<string, RTCRtpTransceiver>} */
+  #spare = new Map();
+
+  /**
+   * @param {(method: string, params?: object) => Promise<any>} request
+   * @param {RTCIceServer[]} iceServers
+   * @param {(state: RTCPeerConnectionState) => void} onState
+   */
+  constructor(request, iceServers, onState) {
+    this.#request = request;
+    this.#pc = makeConnection(iceServers);
+    this.#guard = new PathGuard(this.#pc, () => this.restart(), onState);
+  }
+
+  /** @param {string} source */
+  trackId(source) {
+    return this.#slots.get(source)?.trackId ?? null;
+  }
+
+  /** @param {string} source */
+  sender(source) {
+    return this.#slots.get(source)?.transceiver.sender ?? null;
+  }
+
+  /**
+   * Publishes all of them with one offer.
+   * @param {Publication[]} publications
+   */
+  publish(publications) {
+    return this.#sequence.run(async () => {
+      // All are announced at once: the answers come back in one round trip.
+      const announced = await Promise.all(publications.map((each) => this.#announce(each)));
+      publications.forEach((each, index) => this.#attach(each, announced[index].trackId));
+      try {
+        await this.#negotiate();
+      } catch (error) {
+        await Promise.allSettled(publications.map(({ source }) => this.#detach(source)));
+        throw error;
+      }
+    });
+  }
+
+  /** @param {string[]} sources */
+  unpublish(sources) {
+    return this.#sequence.run(async () => {
+      await Promise.all(sources.map((source) => this.#detach(source)));
+    });
+  }
+
+  /**
+   * @param {string} source
+   * @param {MediaStreamTrack | null} track null sends nothing and lets the device go
+   */
+  async replaceTrack(source, track) {
+    await this.#slots.get(source)?.transceiver.sender.replaceTrack(track);
+  }
+
+  /**
+   * @param {string} source
+   * @param {boolean} muted
+   */
+  async setMuted(source, muted) {
+    const slot = this.#slots.get(source);
+    if (slot) await this.#request("mute", { trackId: slot.trackId, muted });
+  }
+
+  /** New ICE credentials over the same m-lines. */
+  restart() {
+    return this.#sequence.run(() => this.#negotiate({ iceRestart: true }));
+  }
+
+  /** After the signalling came back: an offer whose answer was lost is made again. */
+  recover() {
+    return this.#sequence.run(async () => {
+      if (this.#pc.connectionState === "failed" || this.#pc.connectionState === "disconnected") {
+        await this.#negotiate({ iceRestart: true });
+      }
+    });
+  }
+
+  suspect() {
+    this.#guard.suspect();
+  }
+
+  close() {
+    this.#guard.stop();
+    this.#pc.close();
+  }
+
+  #announce({ source, track, muted = false, simulcast = false }) {
+    const params = { source, kind: track.kind, name: track.label.slice(0, 100), muted, simulcast };
+    if (track.kind === "video") {
+      const { width, height } = track.getSettings();
+      if (width && height) Object.assign(params, { width: Math.round(width), height: Math.round(height) });
+    }
+    return this.#request("announce", params);
+  }
+
+  #attach({ source, track, encodings }, trackId) {
+    let transceiver = this.#spare.get(source);
+    if (transceiver) {
+      this.#spare.delete(source);
+      transceiver.direction = "sendonly";
+      transceiver.sender.replaceTrack(track);
+    } else {
+      transceiver = this.#pc.addTransceiver(track, { direction: "sendonly", sendEncodings: encodings });
+    }
+    this.#slots.set(source, { trackId, transceiver });
+  }
+
+  async #detach(source) {
+    const slot = this.#slots.get(source);
+    if (!slot) return;
+    this.#slots.delete(source);
+    this.#spare.set(source, slot.transceiver);
+    slot.transceiver.direction = "inactive";
+    await slot.transceiver.sender.replaceTrack(null);
+    await this.#request("unpublish", { trackId: slot.trackId });
+  }
+
+  async #negotiate(options = {}) {
+    const pc = this.#pc;
+    await pc.setLocalDescription(await pc.createOffer(options));
+    const tracks = [...this.#slots.values()].map(({ trackId, transceiver }) => ({ mid: transceiver.mid, trackId }));
+    try {
+      const { sdp } = await this.#request("publish", { sdp: pc.localDescription?.sdp, tracks });
+      await pc.setRemoteDescription({ type: "answer", sdp });
+    } catch (error) {
+      if (pc.signalingState === "have-local-offer") await pc.setLocalDescription({ type: "rollback" });
+      throw error;
+    }
+  }
+}
