@@ -17,10 +17,10 @@ from tidegate.config.model import Config
 from tidegate.config.schema import ENV_PREFIX, SETTINGS, TABLES, Setting
 
 CONFIG_FILE_VARIABLE = "TIDEGATE_CONFIG"
-# Variables with our prefix that are no configuration of the node: the client commands', the tests', and what
-# Kubernetes and Docker links set in every container beside a service named "tidegate".
+# Variables with our prefix that are no configuration of the node: the scripts', the client commands', the tests', and
+# what Kubernetes and Docker links set in every container beside a service named "tidegate".
 OTHER_VARIABLES = re.compile(
-    r"TIDEGATE_(CONFIG|URL|TOKEN|TEST_\w+|SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)"
+    r"TIDEGATE_(CONFIG|PYTHON|URL|TOKEN|TEST_\w+|SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)"
 )
 
 

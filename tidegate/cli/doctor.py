@@ -1,0 +1,36 @@
+"""`tidegate doctor`: prints the findings of `tidegate/doctor.py`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.options import ConfigOption, DataDirOption, load_config
+
+MARKS = {"ok": "ok  ", "note": "note", "fail": "FAIL"}
+
+
+def doctor(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="As for serve.", show_default=False)] = None,
+    http_port: Annotated[int | None, typer.Option(metavar="PORT", help="As for serve.", show_default=False)] = None,
+    rtc_port: Annotated[int | None, typer.Option(metavar="PORT", help="As for serve.", show_default=False)] = None,
+    rtmp_port: Annotated[int | None, typer.Option(metavar="PORT", help="As for serve.", show_default=False)] = None,
+) -> None:
+    """Check this machine, and say what to do.
+
+    Looks at ports, addresses, certificate, codecs, disk, clock and limits. Give it the options and variables of `tidegate serve`. Exit code 1 when something would keep the server from working.
+    """
+    flags = {"data_dir": data_dir, "http__host": host, "http__port": http_port, "rtc__port": rtc_port, "rtmp__port": rtmp_port}
+    effective = load_config(config, **flags)
+    from tidegate.doctor import examine
+
+    failed = False
+    for finding in examine(effective):
+        print(f"{MARKS[finding.status]}  {finding.subject}: {finding.words}")
+        if finding.advice:
+            print(f"      -> {finding.advice}")
+        failed = failed or finding.status == "fail"
+    raise typer.Exit(1 if failed else 0)

@@ -1,0 +1,37 @@
+"""What the commands share: options, loading the configuration, and how an error looks (one line, exit code 2)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from tidegate.config.model import Config
+
+USAGE_ERROR = 2
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="TOML file; `tidegate config --default` prints one.", show_default=False),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Store, first key, media. [default: ./tidegate-data]", show_default=False),
+]
+
+
+def fail(message: str) -> NoReturn:
+    """One line on standard error, exit code 2."""
+    print(f"tidegate: {message}", file=sys.stderr)
+    raise typer.Exit(USAGE_ERROR)
+
+
+def load_config(file: Path | None = None, **flags: Any) -> Config:
+    """The effective configuration. `flags`: dotted paths with `__` for the dot (`http__port=8080`); None: not given."""
+    from tidegate.config.load import load
+
+    return load(file=file, environ=os.environ, flags={name.replace("__", "."): value for name, value in flags.items()})
