@@ -6,8 +6,8 @@ transports hold. Not here: the rules of a meeting (`meeting/`), one participant'
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,8 @@ from media.drops import DropCounts
 from media.errors import PeerError
 from media.ids import RandomBytes, document_id
 from sfu.config import SfuConfig
-from sfu.demux import Demux
 from sfu.dtls import DtlsContext
-from sfu.events import ProducerStarted
+from sfu.events import ProducerStarted, RtpEvent
 from sfu.meeting.checks import UNCHANGED
 from sfu.meeting.events import (
     ParticipantLeft,
@@ -40,8 +39,10 @@ from sfu.meeting.room import Room
 from sfu.peer import Peer, SubscribeOffer
 from sfu.producer import Producer
 from sfu.session import PeerSession, Role, SessionContext
+from sfu.session_table import SessionTable
 from sfu.stream.stats import RtpStats
-from sfu.transport import Path, Transport, TransportClosed, TransportConnected, TransportFailed
+from sfu.timers import Timers
+from sfu.transport import Path, Transport, TransportClosed, TransportConnected, TransportEvent, TransportFailed
 
 CONNECTION_OF = {Role.PUBLISH: "publish", Role.SUBSCRIBE: "subscribe", Role.PLAY: "play"}
 
@@ -80,19 +81,15 @@ class Conference:
         self.stats = RtpStats()
         self.rooms: dict[str, Room] = {}
         self.peers: dict[str, Peer] = {}  # by the participant's inner_id
-        self.sessions: dict[str, PeerSession] = {}
-        self.demux: Demux[PeerSession] = Demux(config, self.drops)
+        self.table = SessionTable(config, self.drops)
         self.context = SessionContext(
             config, dtls_context, random_bytes, wall_clock, self.drops, self.stats, candidates
         )
         self._producers: dict[str, Producer] = {}  # by track_id
         self._events: deque[ConferenceEvent] = deque()
-        self._touched: dict[PeerSession, None] = {}
         self._busy: dict[Room, None] = {}
         self._unsettled: dict[Peer, None] = {}
-        self._timers: list[tuple[float, int, PeerSession | Room]] = []
-        self._armed: dict[PeerSession | Room, float] = {}
-        self._timer_serial = 0
+        self._timers: Timers[Room] = Timers()
         self._now = 0.0
 
     @property
@@ -114,44 +111,23 @@ class Conference:
     def receive_datagram(self, data: bytes, path: Path, *, now: float) -> None:
         """One datagram from the one port. Never raises for what is in it."""
         self._now = now
-        session = self.demux.paths.get(path) if data and data[0] > 127 else None
-        if session is None:
-            session = self._route(data, path)
-            if session is None:
-                return
-        session.transport.receive_datagram(data, path, now=now)
-        if session not in self._touched:
-            self._touched[session] = None
-        if data[0] < 4 and path in session.transport.ice.paths:
-            self.demux.bind(path, session)
-
-    def _route(self, data: bytes, path: Path) -> PeerSession | None:
-        session = self.demux.route(data, path)
-        if session is not None and not session.connected and 19 < data[0] < 64:
-            if not self.demux.begin_handshake(session, path[0]):
-                return None
-        return session
+        self.table.receive_datagram(data, path, now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Does what is due; `get_timer` says when to come again, a coarse tick will do."""
         self._now = now
-        while self._timers and self._timers[0][0] <= now:
-            when, _, owner = heapq.heappop(self._timers)
-            if self._armed.get(owner) != when:
-                continue  # armed anew since
-            del self._armed[owner]
-            owner.handle_timer(now=now)
-            if isinstance(owner, Room):
-                self._busy[owner] = None
-            else:
-                self._touched[owner] = None
+        self.table.handle_timer(now=now)
+        while (room := self._timers.pop_due(now)) is not None:
+            room.handle_timer(now=now)
+            self._busy[room] = None
 
     def get_timer(self) -> float | None:
-        return self._timers[0][0] if self._timers else None
+        times = [t for t in (self.table.get_timer(), self._timers.get_timer()) if t is not None]
+        return min(times) if times else None
 
     def next_event(self) -> ConferenceEvent | None:
         """What happened, in order. Draining carries out what the rooms decided."""
-        while not self._events and (self._touched or self._busy or self._unsettled):
+        while not self._events and (self.table.has_events or self._busy or self._unsettled):
             self._settle()
         return self._events.popleft() if self._events else None
 
@@ -193,8 +169,12 @@ class Conference:
     def leave(self, participant: Participant, reason: CloseReason, *, now: float) -> None:
         self._room(participant, now).leave(participant, reason, now=now)
 
-    def remove(self, room_id: str, participant_id: str, *, by: Participant | None = None, now: float) -> None:
-        self._live_room(room_id, now).remove(by, participant_id, now=now)
+    def remove_by(self, by: Participant, participant_id: str, *, now: float) -> None:
+        self._room(by, now).remove(by, participant_id, now=now)
+
+    def remove(self, room_id: str, participant_id: str, *, now: float) -> None:
+        """By the operator's API."""
+        self._live_room(room_id, now).remove(None, participant_id, now=now)
 
     def end_for_all(self, by: Participant, *, now: float) -> None:
         self._room(by, now).end_for_all(by, now=now)
@@ -232,10 +212,18 @@ class Conference:
     def moderate(self, by: Participant, participant_id: str, source: Source, enabled: bool, *, now: float) -> None:
         self._room(by, now).moderate(by, participant_id, source, enabled, now=now)
 
-    def set_grants(
-        self, room_id: str, participant_id: str, grants: Grants, *, by: Participant | None = None, now: float
-    ) -> None:
-        self._live_room(room_id, now).set_grants(by, participant_id, grants, now=now)
+    def set_grants(self, by: Participant, participant_id: str, grants: Grants, *, now: float) -> None:
+        self._room(by, now).set_grants(by, participant_id, grants, now=now)
+
+    def change_grants(self, room_id: str, participant_id: str, changes: dict[str, Any], *, now: float) -> Grants:
+        """By the operator's API: a partial Grants in wire form. ParseError when it is not one."""
+        room = self._live_room(room_id, now)
+        participant = room.participants.get(participant_id)
+        if participant is None:
+            raise Refusal.REMOVE_PARTICIPANT_FAILED("there is no such participant")
+        grants = Grants.from_wire(changes, participant.grants)
+        room.set_grants(None, participant_id, grants, now=now)
+        return grants
 
     # -- tracks -------------------------------------------------------------------------------------------------------
 
@@ -264,22 +252,22 @@ class Conference:
             now=now,
         )
 
-    def publish(self, participant: Participant, sdp: str, bindings: dict[str, str], *, now: float) -> str:
-        """The answer to an offer of the publish connection. `bindings`: mid -> announced track_id."""
+    def publish(self, participant: Participant, sdp: str, bindings: Sequence[tuple[str, str]], *, now: float) -> str:
+        """The answer to an offer of the publish connection. `bindings`: (mid, announced track_id)."""
         room = self._room(participant, now)
-        for track_id in bindings.values():
+        for _, track_id in bindings:
             if track_id not in participant.tracks:
                 raise Refusal.UNKNOWN_TRACK(f"{track_id[:40]} was not announced by you")
-        if len(set(bindings.values())) != len(bindings):
-            raise Refusal.INVALID_MESSAGE("one track is bound to two m-lines")
+        if len({mid for mid, _ in bindings}) + len({track_id for _, track_id in bindings}) != 2 * len(bindings):
+            raise Refusal.INVALID_MESSAGE("one m-line carries two tracks, or one track stands in two m-lines")
         peer = self.peers[participant.inner_id]
         before = {producer.id for producer in peer.publish.producers.values()} if peer.publish is not None else set()
-        answer, replaced = peer.receive_publish_offer(sdp, bindings, now=now)
+        answer, replaced = peer.receive_publish_offer(sdp, dict(bindings), now=now)
         if replaced is not None:
             self._drop_session(replaced, "replaced by a new connection")
         session = peer.publish
         assert session is not None
-        self._touch(session)
+        self.table.touch(session)
         present = {producer.id: producer for producer in session.producers.values()}
         for track_id in before - present.keys():
             if track_id in participant.tracks:
@@ -335,7 +323,7 @@ class Conference:
         peer = self.peers[participant.inner_id]
         taken = peer.receive_answer(sdp, serial, now=now)
         if taken and peer.subscribe is not None:
-            self._touch(peer.subscribe)
+            self.table.touch(peer.subscribe)
             self._unsettled[peer] = None
         return taken
 
@@ -361,7 +349,7 @@ class Conference:
                     producers.setdefault(track.kind, self._producers[track.track_id])
         answer = peer.receive_play_offer(sdp, producers, now=now)
         if peer.play is not None:
-            self._touch(peer.play)
+            self.table.touch(peer.play)
         return answer
 
     def close(self, *, now: float) -> None:
@@ -388,24 +376,19 @@ class Conference:
         return room
 
     def _make_session(self, role: Role, peer: Peer) -> PeerSession:
-        if len(self.sessions) >= self.config.max_sessions:
+        if len(self.table) >= self.config.max_sessions:
             raise Refusal.SERVER_BUSY("this server takes no more connections now; try again later")
         session_id = self.context.random_bytes(16).hex()
         session = PeerSession(
             self.context, id=session_id, role=role, owner=peer.participant.inner_id, now=self._now
         )
-        self.sessions[session_id] = session
+        self.table.add(session)
         return session
-
-    def _touch(self, session: PeerSession) -> None:
-        """Something was done to it: its ufrag may be new, its timer sooner."""
-        self._touched[session] = None
 
     def _settle(self) -> None:
         """One round: sessions tell, rooms decide, peers offer. Each may give the others more to do."""
-        touched, self._touched = self._touched, {}
-        for session in touched:
-            self._drain_session(session)
+        while (told := self.table.next_event(now=self._now)) is not None:
+            self._handle_session_event(*told)
         busy, self._busy = self._busy, {}
         for room in busy:
             self._drain_room(room)
@@ -413,33 +396,23 @@ class Conference:
         for peer in unsettled:
             self._offer(peer)
 
-    def _drain_session(self, session: PeerSession) -> None:
-        if session.closed:
-            self._forget_session(session)
-            return
-        if session.local_ufrag not in self.demux.ufrags:
-            self.demux.add(session, session.local_ufrag)
-        while (event := session.next_event(now=self._now)) is not None:
-            match event:
-                case ProducerStarted(producer_id):
-                    self._start_track(session, producer_id)
-                case TransportConnected():
-                    self.demux.end_handshake(session)
-                    self._report_connection(session, True, "")
-                case TransportFailed(reason):
-                    self._lose_session(session, reason)
-                    return
-                case TransportClosed():
-                    self._lose_session(session, "closed by the peer")
-                    return
-        self._arm(session)
+    def _handle_session_event(self, session: PeerSession, event: TransportEvent | RtpEvent) -> None:
+        match event:
+            case ProducerStarted(producer_id):
+                self._start_track(session, producer_id)
+            case TransportConnected():
+                self._report_connection(session, True, "")
+            case TransportFailed(reason):
+                self._lose_session(session, reason)
+            case TransportClosed():
+                self._lose_session(session, "closed by the peer")
 
     def _drain_room(self, room: Room) -> None:
         while (event := room.next_event()) is not None:
             self._carry_out(event)
             self._events.append(event)
         if room.ended is None:
-            self._arm(room)
+            self._timers.arm(room, room.get_timer())
 
     def _carry_out(self, event: RoomEvent) -> None:
         now = self._now
@@ -469,7 +442,7 @@ class Conference:
                 room = self.rooms.get(event.room_id)
                 if room is not None and room.session_id == event.session_id:
                     del self.rooms[event.room_id]
-                    self._armed.pop(room, None)
+                    self._timers.disarm(room)
 
     def _offer(self, peer: Peer) -> None:
         if peer.participant.inner_id not in self.peers:
@@ -481,7 +454,7 @@ class Conference:
         if offer is not None:
             self._events.append(offer)
         if peer.subscribe is not None:
-            self._touched[peer.subscribe] = None
+            self.table.touch(peer.subscribe)
 
     def _start_track(self, session: PeerSession, track_id: str) -> None:
         peer = self.peers.get(session.owner)
@@ -521,7 +494,7 @@ class Conference:
             return
         for session in peer.sessions:
             session.close(now=self._now)
-            self._forget_session(session)
+            self.table.forget(session)
         self._unsettled.pop(peer, None)
 
     def _lose_session(self, session: PeerSession, reason: str) -> None:
@@ -544,7 +517,7 @@ class Conference:
         peer = self.peers.get(session.owner)
         track_ids = [producer.id for producer in session.producers.values()]
         session.close(now=self._now)
-        self._forget_session(session)
+        self.table.forget(session)
         if peer is None:
             return
         peer.forget(session)
@@ -568,18 +541,3 @@ class Conference:
                 p.room_id, p.participant_id, p.inner_id, session.id, name, connected, seconds, reason
             )
         )
-
-    def _forget_session(self, session: PeerSession) -> None:
-        self.sessions.pop(session.id, None)
-        self.demux.remove(session)
-        self._armed.pop(session, None)
-        self._touched.pop(session, None)
-
-    def _arm(self, owner: PeerSession | Room) -> None:
-        when = owner.get_timer()
-        armed = self._armed.get(owner)
-        if when is None or (armed is not None and armed <= when):
-            return
-        self._timer_serial += 1
-        self._armed[owner] = when
-        heapq.heappush(self._timers, (when, self._timer_serial, owner))
