@@ -38,7 +38,8 @@ from sfu.meeting.refusals import Refusal
 from sfu.meeting.room import Room
 from sfu.peer import Peer, SubscribeOffer
 from sfu.producer import Producer
-from sfu.session import PeerSession, Role, SessionContext
+from sfu.sdp.description import SessionDescription
+from sfu.session import PeerSession, Role, SessionContext, parse_description
 from sfu.session_table import SessionTable
 from sfu.stream.stats import RtpStats
 from sfu.timers import Timers
@@ -251,6 +252,10 @@ class Conference:
             simulcast=simulcast,
             now=now,
         )
+
+    def parse_offer(self, sdp: str) -> SessionDescription:
+        """For adapters that must see what is offered. PeerError 4090."""
+        return parse_description(sdp, self.config)
 
     def publish(self, participant: Participant, sdp: str, bindings: Sequence[tuple[str, str]], *, now: float) -> str:
         """The answer to an offer of the publish connection. `bindings`: (mid, announced track_id)."""

@@ -20,6 +20,7 @@ from sfu.consumer import Consumer, ConsumerParameters
 from sfu.dtls import DtlsContext
 from sfu.endpoint import RtpEndpoint
 from sfu.events import RtpEvent
+from sfu.meeting.refusals import Refusal
 from sfu.producer import Encoding, Producer, ProducerParameters
 from sfu.sdp import grammar
 from sfu.sdp.description import Direction, SessionDescription
@@ -123,7 +124,7 @@ class PeerSession:
 
         Producers appear in, and leave, `producers`. PeerError 4051 or 4090 leaves everything as it was.
         """
-        offer = self.parse(sdp)
+        offer = parse_description(sdp, self._config)
         for media in offer.media:
             if media.mid not in track_ids:
                 media.direction = Direction.INACTIVE
@@ -136,7 +137,7 @@ class PeerSession:
 
     def receive_play_offer(self, sdp: str, producers: Mapping[Kind, Producer], *, stream_id: str, now: float) -> str:
         """The answer to a player's offer. What has no producer yet can be attached later, by `attach`."""
-        offer = self.parse(sdp)
+        offer = parse_description(sdp, self._config)
         local = self._local_for(offer)
         sources: dict[Kind, PlaySource] = {}
         for kind in Kind:
@@ -224,7 +225,7 @@ class PeerSession:
 
     def receive_answer(self, sdp: str, *, now: float) -> tuple[str, ...]:
         """SUBSCRIBE: the peer's answer to the open offer. Returns the mids it refused. PeerError leaves the offer open."""
-        negotiation = self._table.receive_answer(self.parse(sdp))
+        negotiation = self._table.receive_answer(parse_description(sdp, self._config))
         self._adopt(negotiation, None)
         refused: list[str] = []
         for media in negotiation.media:
@@ -244,7 +245,7 @@ class PeerSession:
         certificate means a new association, and so a new session of ours."""
         if self._negotiation is None or self._negotiation.remote is None:
             return True
-        offer = self.parse(sdp)
+        offer = parse_description(sdp, self._config)
         found = {(f.algorithm, f.value) for section in (offer, *offer.media) for f in section.fingerprints}
         return bool(found & set(self._negotiation.remote.fingerprints))
 
@@ -299,13 +300,6 @@ class PeerSession:
         self._outgoing.clear()
 
     # -- inside -------------------------------------------------------------------------------------------------------
-
-    def parse(self, sdp: str) -> SessionDescription:
-        c = self._config
-        try:
-            return grammar.parse(sdp, max_bytes=c.max_sdp_bytes, max_media=c.max_media_lines, max_ssrcs=c.max_ssrcs)
-        except ParseError as error:
-            raise PeerError(4090, "INVALID_SDP", str(error)) from None
 
     def _negotiated(self) -> tuple[NegotiatedMedia, ...]:
         return self._negotiation.media if self._negotiation is not None else ()
@@ -381,6 +375,16 @@ class PeerSession:
         if kind is Kind.AUDIO:
             return ssrc, None
         return ssrc, int.from_bytes(random_bytes(4), "big") or 2
+
+
+def parse_description(sdp: str, config: SfuConfig) -> SessionDescription:
+    """A peer's description within the bounds of `config`; PeerError 4090."""
+    try:
+        return grammar.parse(
+            sdp, max_bytes=config.max_sdp_bytes, max_media=config.max_media_lines, max_ssrcs=config.max_ssrcs
+        )
+    except ParseError as error:
+        raise Refusal.INVALID_SDP(str(error)) from None
 
 
 def _same_stream(params: ProducerParameters, media: NegotiatedMedia, track_id: str | None) -> bool:
