@@ -29,7 +29,9 @@ CONTENT_TYPES = range(20, 26)  # change_cipher_spec .. heartbeat; TLS 1.2 and ex
 CONTENT_HANDSHAKE = 22
 EXPORTER_LABEL = b"EXTRACTOR-dtls_srtp"  # RFC 5764 section 4.2
 
-CERTIFICATE_DAYS = 3650  # browsers check the fingerprint, not the dates; one certificate serves as long as the process lives
+CERTIFICATE_DAYS = (
+    3650  # browsers check the fingerprint, not the dates; one certificate serves as long as the process lives
+)
 
 # RFC 8827 section 6.5: "MUST support the cipher suite TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 and the P-256 curve".
 CIPHERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384"

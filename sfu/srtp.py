@@ -127,7 +127,9 @@ def _unprotector(
             drops.count(DropReason.SRTP_AUTH)
             return None
         ssrc = packet[ssrc_offset:ssrc_end]
-        if ssrc not in ssrcs and len(ssrcs) >= max_ssrcs:  # libsrtp keeps a stream for each SSRC, without a bound of its own
+        if (
+            ssrc not in ssrcs and len(ssrcs) >= max_ssrcs
+        ):  # libsrtp keeps a stream for each SSRC, without a bound of its own
             drops.count(DropReason.RTP_SSRC_LIMIT)
             return None
         buffer[0:size] = packet

@@ -19,7 +19,16 @@ MAX_PATHS = 16  # a browser with four addresses checks four or eight; bounds wha
 class IceAgent:
     """The ICE side of one peer. `selected` is where media goes: the newest nomination, before any the last valid request."""
 
-    __slots__ = ("_drops", "_nominated", "_previous", "last_request_at", "local_pwd", "local_ufrag", "paths", "selected")
+    __slots__ = (
+        "_drops",
+        "_nominated",
+        "_previous",
+        "last_request_at",
+        "local_pwd",
+        "local_ufrag",
+        "paths",
+        "selected",
+    )
 
     def __init__(self, *, local_ufrag: str, local_pwd: str, drops: DropCounts) -> None:
         self.local_ufrag = local_ufrag

@@ -34,7 +34,18 @@ FINGERPRINT = 0x8028
 
 # Comprehension-required attributes that a binding request may carry without a 420. RFC 8489 section 6.3, RFC 8445 section 16.1.
 UNDERSTOOD = frozenset(
-    (0x0001, USERNAME, MESSAGE_INTEGRITY, ERROR_CODE, UNKNOWN_ATTRIBUTES, 0x0014, 0x0015, XOR_MAPPED_ADDRESS, 0x0024, 0x0025)
+    (
+        0x0001,
+        USERNAME,
+        MESSAGE_INTEGRITY,
+        ERROR_CODE,
+        UNKNOWN_ATTRIBUTES,
+        0x0014,
+        0x0015,
+        XOR_MAPPED_ADDRESS,
+        0x0024,
+        0x0025,
+    )
 )
 
 MAX_ATTRIBUTES = 64  # a check of a browser has under ten; bounds the work of one datagram
@@ -126,7 +137,9 @@ def _walk(data: bytes) -> tuple[int, ...]:
         if covered and kind < 0x8000 and kind not in UNDERSTOOD:
             unknown.append(kind)
         if kind == MESSAGE_INTEGRITY:
-            covered = False  # RFC 8489 section 14.5: "agents MUST ignore all other attributes that follow" but FINGERPRINT
+            covered = (
+                False  # RFC 8489 section 14.5: "agents MUST ignore all other attributes that follow" but FINGERPRINT
+            )
     return tuple(unknown)
 
 

@@ -108,3 +108,19 @@ def rtcp(*, ssrc: int = 0x1234) -> bytes:
     """An empty receiver report."""
     return bytes((0x80, 201, 0, 1)) + ssrc.to_bytes(4, "big")
 
+
+def fragmented(client_hello: bytes, pieces: int) -> list[bytes]:
+    """A ClientHello of one record as `pieces` datagrams, as Chromium's long one comes. RFC 6347 section 4.2.3.
+
+    Record numbers start at 40: those after 0 are what the client says next, and a replay would be dropped.
+    """
+    body = client_hello[25:]
+    size = -(-len(body) // pieces)
+    datagrams = []
+    for index, start in enumerate(range(0, len(body), size)):
+        part = body[start : start + size]
+        handshake = client_hello[13:19] + start.to_bytes(3, "big") + len(part).to_bytes(3, "big") + part
+        datagrams.append(
+            client_hello[:5] + (40 + index).to_bytes(6, "big") + len(handshake).to_bytes(2, "big") + handshake
+        )
+    return datagrams

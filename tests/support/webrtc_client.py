@@ -20,6 +20,7 @@ from OpenSSL import SSL
 from pylibsrtp import Policy, Session
 
 CHECK_INTERVAL = 0.25  # before the connection
+MAX_DATAGRAM_BYTES = 1200
 CONSENT_INTERVAL = 4.0  # RFC 7675 section 5.1: 5 s, randomised
 
 # name: (libsrtp's profile, key length, salt length)
@@ -31,9 +32,9 @@ PROFILES = {
 
 
 class ClientContext:
-    """A certificate and an SSL.Context that many clients share. `profiles` in the client's order; `mtu` bounds its datagrams."""
+    """A certificate and an SSL.Context that many clients share. `profiles` in the client's order."""
 
-    def __init__(self, profiles: tuple[str, ...] = tuple(PROFILES), *, with_certificate: bool = True, mtu: int = 1200) -> None:
+    def __init__(self, profiles: tuple[str, ...] = tuple(PROFILES), *, with_certificate: bool = True) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "client")])
         start = datetime.now(UTC) - timedelta(days=1)
@@ -57,7 +58,6 @@ class ClientContext:
         if profiles:
             context.set_tlsext_use_srtp(":".join(profiles).encode())
         self.ssl_context = context
-        self.mtu = mtu
 
     def fingerprint(self, algorithm: str = "sha-256") -> tuple[str, str]:
         digest = hashlib.new(algorithm.replace("-", ""), self.certificate_der).digest()
@@ -144,7 +144,7 @@ class WebRtcClient:
 
     def _start_dtls(self) -> None:
         self._tls = SSL.Connection(self.context.ssl_context, None)
-        self._tls.set_ciphertext_mtu(self.context.mtu)
+        self._tls.set_ciphertext_mtu(MAX_DATAGRAM_BYTES)
         self._tls.set_connect_state()
         self._step()
 
@@ -174,7 +174,7 @@ class WebRtcClient:
         start = position = 0
         while position < len(flight):
             size = 13 + int.from_bytes(flight[position + 11 : position + 13], "big")
-            if position > start and position + size - start > self.context.mtu:
+            if position > start and position + size - start > MAX_DATAGRAM_BYTES:
                 self._out.append(flight[start:position])
                 start = position
             position += size
