@@ -1,0 +1,52 @@
+"""The way back to one publisher: feedback messages, its round-trip time, and how its clock stands to ours."""
+
+from __future__ import annotations
+
+from media.clock import WallClock, ntp_to_wall
+from media.ports import PacketSource
+from sfu.rtp.compound import RtcpMessage, serialize_compound
+from sfu.rtp.feedback import Fir, Nack, Pli
+from sfu.stream.stats import RtpStats
+
+DEFAULT_ROUND_TRIP_TIME = 0.1  # until the first report tells
+CLOCK_JUMP = 1.0  # a publisher whose clock moves by more has set it; what drift adds up to is no jump
+
+
+class PublisherLink:
+    """Shared by all tracks of one endpoint. Feedback leaves as reduced-size RTCP, RFC 5506."""
+
+    def __init__(self, transport: PacketSource, ssrc: int, wall_clock: WallClock, stats: RtpStats) -> None:
+        self.ssrc = ssrc
+        self.round_trip_time = DEFAULT_ROUND_TRIP_TIME
+        self.clock_offset: float | None = None  # our wall time less the publisher's NTP time, for all of its tracks
+        self._transport = transport
+        self._wall_clock = wall_clock
+        self.stats = stats
+        self._fir_number = 0
+
+    def send(self, *messages: RtcpMessage) -> None:
+        self.stats.rtcp_out += 1
+        self._transport.send_rtcp(serialize_compound(messages))
+
+    def send_nack(self, ssrc: int, lost: list[int]) -> None:
+        self.stats.nack_out += len(lost)
+        self.send(Nack(self.ssrc, ssrc, lost))
+
+    def send_keyframe_request(self, ssrc: int, *, fir: bool) -> None:
+        self.stats.pli_out += 1
+        if fir:
+            # RFC 5104 section 4.3.1.1: each new command has a new number; one count serves all targets
+            self._fir_number = (self._fir_number + 1) & 0xFF
+            self.send(Fir(self.ssrc, [(ssrc, self._fir_number)]))
+        else:
+            self.send(Pli(self.ssrc, ssrc))
+
+    def receive_sr_time(self, ntp: int, *, now: float) -> None:
+        """One offset serves audio and video, so that subscribers see their relation as it was published."""
+        offset = self._wall_clock.wall(now) - ntp_to_wall(ntp)
+        if self.clock_offset is None or abs(offset - self.clock_offset) > CLOCK_JUMP:
+            self.clock_offset = offset
+
+    def publisher_wall(self, now: float) -> float | None:
+        """`now` on the publisher's clock, as Unix seconds; None before its first report."""
+        return None if self.clock_offset is None else self._wall_clock.wall(now) - self.clock_offset

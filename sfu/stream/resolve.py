@@ -1,0 +1,111 @@
+"""Whose packet is it: by SSRC once known; else by MID, RID or repaired RID, else by payload type. RFC 8843 section 9.2, RFC 8852."""
+
+from __future__ import annotations
+
+from media.drops import DropReason
+from sfu.producer import Encoding, Producer
+from sfu.rtp import extensions
+from sfu.rtp.packet import RtpPacket
+from sfu.stream.receive import RtpStreamRecv
+
+
+class Binding:
+    """What an SSRC stands for."""
+
+    __slots__ = ("producer", "retransmission", "stream")
+
+    def __init__(self, producer: Producer, stream: RtpStreamRecv, *, retransmission: bool) -> None:
+        self.producer = producer
+        self.stream = stream
+        self.retransmission = retransmission
+
+
+class StreamTable:
+    """The SSRCs of one peer, named in its description or learned; at most `limit`, further ones are refused."""
+
+    def __init__(self, limit: int) -> None:
+        self.by_ssrc: dict[int, Binding] = {}
+        self._limit = limit
+        self._producers: list[Producer] = []
+        self._ids: dict[str, int | None] = dict.fromkeys(
+            (extensions.MID, extensions.RID, extensions.REPAIRED_RID)
+        )
+
+    def add(self, producer: Producer, *, now: float) -> None:
+        """Bind the SSRCs that the description names."""
+        self._producers.append(producer)
+        for uri in self._ids:
+            # RFC 8843 section 7.1.3: within a bundle one id means the same for every m-line.
+            self._ids[uri] = producer.params.header_extensions.get(uri, self._ids[uri])
+        for index, encoding in enumerate(producer.params.encodings):
+            if encoding.ssrc is not None and len(self.by_ssrc) < self._limit:
+                self._bind(producer, encoding.ssrc, encoding, index, now)
+
+    def remove(self, producer: Producer) -> None:
+        if producer in self._producers:
+            self._producers.remove(producer)
+        self.by_ssrc = {ssrc: binding for ssrc, binding in self.by_ssrc.items() if binding.producer is not producer}
+
+    def _bind(self, producer: Producer, ssrc: int, encoding: Encoding, index: int, now: float) -> Binding:
+        stream, replaced = producer.add_stream(
+            ssrc, rid=encoding.rid, index=index, rtx_ssrc=encoding.rtx_ssrc, now=now
+        )
+        if replaced is not None:
+            self.by_ssrc = {key: item for key, item in self.by_ssrc.items() if item.stream is not replaced}
+        binding = self.by_ssrc[ssrc] = Binding(producer, stream, retransmission=False)
+        if encoding.rtx_ssrc is not None:
+            self.by_ssrc[encoding.rtx_ssrc] = Binding(producer, stream, retransmission=True)
+        return binding
+
+    def learn(self, packet: RtpPacket, *, now: float) -> Binding | DropReason:
+        """The binding of an SSRC seen for the first time, or why there is none."""
+        mid = self._text(packet, extensions.MID)
+        rid = self._text(packet, extensions.RID)
+        repaired = self._text(packet, extensions.REPAIRED_RID)
+        producer = self._find_producer(mid, rid or repaired, packet.payload_type)
+        if producer is None:
+            return DropReason.RTP_UNKNOWN_SSRC
+        if packet.payload_type not in producer.payload_types:
+            return DropReason.RTP_UNKNOWN_PAYLOAD_TYPE
+        if len(self.by_ssrc) >= self._limit:
+            return DropReason.RTP_SSRC_LIMIT
+        if packet.payload_type in producer.retransmission_types:
+            return self._learn_retransmission(producer, packet, repaired or rid)
+        if rid is None and producer.params.simulcast:
+            return DropReason.RTP_UNKNOWN_SSRC  # which of its encodings cannot be told
+        for index, encoding in enumerate(producer.params.encodings or (Encoding(rid=rid),)):
+            if encoding.rid == rid or not producer.params.simulcast:
+                return self._bind(producer, packet.ssrc, Encoding(packet.ssrc, None, rid), index, now)
+        return DropReason.RTP_UNKNOWN_SSRC
+
+    def _learn_retransmission(self, producer: Producer, packet: RtpPacket, rid: str | None) -> Binding | DropReason:
+        streams = producer.layers.streams
+        if rid is not None:
+            streams = [stream for stream in streams if stream.rid == rid]
+        if len(streams) != 1:
+            return DropReason.RTP_UNKNOWN_SSRC
+        stream = streams[0]
+        if stream.rtx_ssrc is not None:
+            self.by_ssrc.pop(stream.rtx_ssrc, None)
+        stream.rtx_ssrc = packet.ssrc
+        binding = self.by_ssrc[packet.ssrc] = Binding(producer, stream, retransmission=True)
+        return binding
+
+    def _find_producer(self, mid: str | None, rid: str | None, payload_type: int) -> Producer | None:
+        if mid is not None:
+            return next((producer for producer in self._producers if producer.params.mid == mid), None)
+        if rid is not None:
+            fitting = [p for p in self._producers if any(encoding.rid == rid for encoding in p.params.encodings)]
+        else:
+            fitting = [p for p in self._producers if payload_type in p.payload_types]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def _text(self, packet: RtpPacket, uri: str) -> str | None:
+        wanted = self._ids[uri]
+        for ident, start, end in packet.elements:
+            if ident == wanted:
+                try:
+                    return packet.data[start:end].decode("ascii")
+                except UnicodeDecodeError:
+                    return None
+        return None
