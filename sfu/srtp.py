@@ -105,8 +105,9 @@ def _protector(session: Session, call: Callable, malformed: DropReason, drops: D
             return None
         buffer[0:size] = packet
         length[0] = size
-        if call(handle, data, length):
-            drops.count(malformed)
+        error = call(handle, data, length)
+        if error:  # replay: sent again so late that libsrtp no longer knows whether it was sent
+            drops.count(DropReason.SRTP_REPLAY if error in _REPLAY else malformed)
             return None
         return buffer[0 : length[0]]
 

@@ -72,6 +72,14 @@ def test_the_same_packet_may_be_sent_again(peer: Peer):
     assert peer.session.protect_rtp(rtp(7)) == peer.session.protect_rtp(rtp(7)) is not None
 
 
+def test_a_packet_sent_again_too_late_is_counted(peer: Peer):
+    for n in range(1, 1101):
+        assert peer.session.protect_rtp(rtp(n)) is not None
+    assert peer.session.protect_rtp(rtp(101)) is not None
+    assert peer.session.protect_rtp(rtp(1)) is None
+    assert peer.drops.counts[DropReason.SRTP_REPLAY] == 1
+
+
 def test_a_flipped_bit_is_counted(peer: Peer):
     data = bytearray(peer.outbound.protect(rtp()))
     data[-1] ^= 1
