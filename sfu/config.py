@@ -25,6 +25,7 @@ class SfuConfig:
 
     # Descriptions
     max_sdp_bytes: int = 65536
+    """A longer description is refused."""
     max_media_lines: int = 128
     """m-lines of one description."""
     max_ssrcs: int = 256
@@ -32,6 +33,7 @@ class SfuConfig:
 
     # Rooms
     max_rooms: int = 2000
+    """Live at once on a node."""
     max_participants: int = 200
     """In one room."""
     max_tracks: int = 8
@@ -47,6 +49,7 @@ class SfuConfig:
     history_packets: int = 1024
     """Packets of a producer kept for retransmission."""
     history_seconds: float = 2.0
+    """Packets older than this are not retransmitted."""
     nack_retries: int = 10
     """A hole is asked for at most this often."""
     keyframe_interval_min: float = 0.5

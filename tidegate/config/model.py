@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from media.errors import ConfigError
 from sfu.config import SfuConfig
+from sfu.io.signalling_config import SignallingConfig
 
 AUTO = "auto"  # rtc.announce_ips: ask the STUN server
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
@@ -74,7 +75,9 @@ class RtcConfig:
     stun_server: str = ""
     """host:port of a STUN server, asked once at the start for "auto"."""
     ice_servers: tuple[str, ...] = ()
-    """stun: and turn: URLs handed to browsers; not needed for this server itself, whose address they know."""
+    """stun:, turn: and turns: URLs handed to browsers whose network blocks UDP; to reach this server itself none is needed."""
+    turn_secret: str = setting("", env="TURN_SECRET", secret=True)
+    """coturn's static-auth-secret: browsers get a name and password of their own for turn: URLs, good for a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +140,6 @@ class LimitsConfig:
     """Readers of /v2/events with one API key."""
     event_queue: int = 256
     """Events that one reader of /v2/events may have waiting; one further behind is disconnected."""
-    max_sockets: int = 4000
-    """Signalling sockets in all."""
-    max_sockets_per_address: int = 200
-    """Signalling sockets from one address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +148,6 @@ class RetentionConfig:
 
     sessions_days: int = setting(90, minimum=0)
     """Sessions that ended, their participants and time logs."""
-    events_days: int = setting(30, minimum=0)
-    """Events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +165,7 @@ class LogConfig:
     format: Literal["text", "json"] = "text"
     """text for people, json for machines: one object a line."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged: error means the operator must act, warning that a peer misbehaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +182,7 @@ class Config:
     rtc: RtcConfig = field(default_factory=RtcConfig)
     rtmp: RtmpConfig = field(default_factory=RtmpConfig)
     sfu: SfuConfig = field(default_factory=SfuConfig)
+    signalling: SignallingConfig = field(default_factory=SignallingConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
