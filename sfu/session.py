@@ -355,7 +355,7 @@ class PeerSession:
         if before is None or offered in (None, before.ufrag):
             return self._local()
         ufrag, pwd = self._new_credentials()
-        return LocalTransport(ufrag, pwd, self._context.dtls_context.fingerprint, self._context.candidates)
+        return LocalTransport(ufrag, pwd, self._context.dtls_context.certificate.fingerprint_sha256, self._context.candidates)
 
     def _restart(self) -> None:
         self.local_ufrag, self.local_pwd = self._new_credentials()
@@ -363,7 +363,7 @@ class PeerSession:
 
     def _local(self) -> LocalTransport:
         c = self._context
-        return LocalTransport(self.local_ufrag, self.local_pwd, c.dtls_context.fingerprint, c.candidates)
+        return LocalTransport(self.local_ufrag, self.local_pwd, c.dtls_context.certificate.fingerprint_sha256, c.candidates)
 
     def _new_credentials(self) -> tuple[str, str]:
         random_bytes = self._context.random_bytes

@@ -32,20 +32,21 @@ Listener = Callable[[Any], None]
 
 
 class Buckets:
-    """A histogram of seconds as plain ints, read at scrape time; `counts[i]` are the values <= LATENCY_BUCKETS[i]."""
+    """A histogram of seconds as plain ints, read at scrape time; `counts[i]` are the values <= `bounds[i]`."""
 
-    __slots__ = ("counts", "sum", "total")
+    __slots__ = ("bounds", "counts", "sum", "total")
 
-    def __init__(self) -> None:
-        self.counts = [0] * len(LATENCY_BUCKETS)
+    def __init__(self, bounds: tuple[float, ...] = LATENCY_BUCKETS) -> None:
+        self.bounds = bounds
+        self.counts = [0] * len(bounds)
         self.total = 0
         self.sum = 0.0
 
     def add(self, value: float, weight: int = 1) -> None:
         self.total += weight
         self.sum += value * weight
-        for index in range(len(LATENCY_BUCKETS) - 1, -1, -1):
-            if value > LATENCY_BUCKETS[index]:
+        for index in range(len(self.bounds) - 1, -1, -1):
+            if value > self.bounds[index]:
                 break
             self.counts[index] += weight
 

@@ -1,0 +1,106 @@
+"""`tidegate serve` from start to end: the node, its HTTP server, signals, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+import ssl
+import sys
+import time
+
+from aiohttp import web
+
+from media.errors import ConfigError
+from tidegate.config.model import Config
+from tidegate.config.reload import CertificateFiles
+from tidegate.observe import settle_garbage_collector
+from tidegate.registry import Node
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS = 0.25  # seconds for close frames and DTLS goodbyes to leave, once nobody is left to wait for
+ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # what to print for a host that no browser can open
+
+
+def run(config: Config) -> int:
+    """The exit code. ConfigError, for one line and code 2, goes to the command line."""
+    try:
+        import uvloop
+
+        return uvloop.run(serve(config))
+    except ImportError:
+        return asyncio.run(serve(config))
+
+
+async def serve(config: Config) -> int:
+    """Start, say where, wait for SIGTERM or SIGINT, end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    certificate = CertificateFiles(config.http.tls_cert, config.http.tls_key) if config.http.is_tls else None
+    async with Node(config) as node:
+        runner = web.AppRunner(
+            node.make_app(), access_log=None, handle_signals=False, shutdown_timeout=LAST_WORDS, handler_cancellation=True
+        )
+        await runner.setup()
+        tasks = [loop.create_task(node.run_tasks(), name="node")]
+        if certificate is not None:
+            tasks.append(loop.create_task(certificate.watch(), name="certificate"))
+        try:
+            port = await _open_http(runner, config, certificate.context if certificate is not None else None)
+            settle_garbage_collector()
+            _announce(node, port)
+            waiter = loop.create_task(stop.wait(), name="signals")
+            done, _ = await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {waiter}:
+                task.result()  # a task of the node ended by itself: its error ends the server
+            waiter.cancel()
+            began = time.monotonic()
+            log.info("shutting down: %d participants", node.media.conference.participants)
+            await node.drain(config.drain_timeout)
+            await runner.cleanup()
+            log.info("ended after %.2f s", time.monotonic() - began)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await runner.cleanup()
+    return 0
+
+
+async def _open_http(runner: web.AppRunner, config: Config, tls: ssl.SSLContext | None) -> int:
+    """Open the port, now that everything behind it is ready; returns it. ConfigError for one that cannot be had."""
+    http = config.http
+    try:
+        site = web.TCPSite(runner, http.host, http.port, ssl_context=tls, backlog=512)
+        await site.start()
+    except OSError as error:
+        words = {errno.EADDRINUSE: "is taken", errno.EACCES: "needs privileges", errno.EADDRNOTAVAIL: "is not ours"}
+        if error.errno not in words:
+            raise
+        raise ConfigError(
+            "http.port", f"{http.host} port {http.port} {words[error.errno]}; choose another by --http-port or --host"
+        ) from None
+    return runner.addresses[0][1]
+
+
+def _announce(node: Node, port: int) -> None:
+    """For whoever started us: where to go, on standard output."""
+    config = node.config
+    scheme = "https" if config.http.is_tls else "http"
+    host = ALL_ADDRESSES.get(config.http.host, f"[{config.http.host}]" if ":" in config.http.host else config.http.host)
+    url = config.http.public_url.rstrip("/") or f"{scheme}://{host}:{port}"
+    lines = [
+        f"Tidegate is ready after {time.monotonic() - node.started_at:.1f} s.",
+        "",
+        f"  Meetings   {url}/",
+        f"  API docs   {url}/docs",
+        f"  Media      UDP {node.media.port} on {', '.join(node.addresses)}",
+        f"  API key    {node.key.api_key} (secret in {config.keys_path})" if not config.auth.api_key else f"  API key    {node.key.api_key}",
+        "",
+        "Open the first address in two tabs to meet yourself. Ctrl-C ends the server.",
+    ]
+    print("\n".join(lines), flush=True, file=sys.stdout)

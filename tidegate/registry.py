@@ -1,0 +1,224 @@
+"""The one place where planes are wired: store, meeting plane, signalling, WHIP, REST, events, pages, metrics.
+
+`Node` is an async context manager: inside it everything runs but HTTP, which `app.py` opens last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiohttp import web
+
+from media.clock import WallClock
+from media.errors import ConfigError
+from sfu.conference import Conference
+from sfu.dtls import Certificate, DtlsContext
+from sfu.ice.candidate import host_candidates
+from sfu.io.addresses import local_addresses
+from sfu.io.signalling import SignallingServer
+from sfu.io.stun_query import query_public_address
+from sfu.io.udp import MediaServer
+from sfu.io.whip import WhipServer
+from sfu.meeting.participant import CloseReason
+from sfu.meeting.permissions import Grants
+from tidegate import keysfile
+from tidegate.admission import Doorkeeper
+from tidegate.config.model import AUTO, Config, split_host_port
+from tidegate.events.bus import EventBus
+from tidegate.events.recorder import Recorder
+from tidegate.http import routes
+from tidegate.http.context import HttpContext
+from tidegate.http.endpoint import Access, Endpoint
+from tidegate.http.origin import RequestOrigin
+from tidegate.observe import Metrics
+from tidegate.pages import Pages, web_root
+from tidegate.store import ApiKey, Store, open_store
+
+log = logging.getLogger(__name__)
+
+
+class MeetingCommands:
+    """The meeting plane as HTTP handlers see it (`tidegate.http.context.Meetings`): each command is followed by a pump."""
+
+    def __init__(self, server: MediaServer) -> None:
+        self._server = server
+
+    def end_room(self, room_id: str, reason: CloseReason) -> bool:
+        ended = self._server.conference.end_room(room_id, reason, now=self._server.now())
+        self._server.pump()
+        return ended
+
+    def remove(self, room_id: str, participant_id: str) -> bool:
+        room = self._server.conference.rooms.get(room_id)
+        if room is None or participant_id not in room.participants:
+            return False
+        self._server.conference.remove(room_id, participant_id, now=self._server.now())
+        self._server.pump()
+        return True
+
+    def set_grants(self, room_id: str, participant_id: str, changes: dict[str, Any]) -> Grants:
+        grants = self._server.conference.change_grants(room_id, participant_id, changes, now=self._server.now())
+        self._server.pump()
+        return grants
+
+
+class Node:
+    """Everything of one server, started in the order of dependency and ended in the opposite one."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.started_at = time.monotonic()
+        self.draining = False
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Node:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        config = self.config
+        keysfile.make_data_dir(config.data_dir)
+        self.store: Store = await open_store(config.store_url)
+        self._stack.push_async_callback(self.store.close)
+        self.key: ApiKey = await keysfile.prepare(config, self.store, os.urandom)
+        await self.store.recover()
+
+        dtls_context = DtlsContext(Certificate.generate(wall=time.time()))
+        clock = WallClock(wall=time.time(), now=time.monotonic())
+        conference = Conference(config.sfu, dtls_context, random_bytes=os.urandom, wall_clock=clock)
+        self.media = MediaServer(conference, port=config.rtc.port)
+        try:
+            await self._stack.enter_async_context(self.media)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            raise ConfigError("rtc.port", f"UDP port {config.rtc.port}: {error.strerror}; choose another by --rtc-port") from None
+        self.addresses = await announced_addresses(config)
+        conference.context.candidates = host_candidates(self.addresses, self.media.port)
+
+        self.bus = EventBus(time.time)
+        self.recorder = Recorder(self.store, self.bus, time.time)
+        self.media.add_listener(self.recorder.on_event)
+        self.origin = RequestOrigin(config.http)
+        self.commands = MeetingCommands(self.media)
+        self.doorkeeper = Doorkeeper(self.store, time.time, leeway=config.auth.clock_leeway)
+        self.signalling = await self._stack.enter_async_context(
+            SignallingServer(
+                self.media,
+                self.doorkeeper.authorize,
+                resume_window=config.sfu.resume_window,
+                ice_servers=[{"urls": [url]} for url in config.rtc.ice_servers],
+            )
+        )
+        self.whip = WhipServer(
+            self.media,
+            self._authorize_request,
+            self._owns,
+            random_bytes=os.urandom,
+            public_url=self.origin.public_url,
+            ice_servers=config.rtc.ice_servers,
+        )
+        self._stack.callback(self.whip.close)
+        self.metrics = Metrics(self.media)
+        self.pages = Pages(web_root())
+
+    def make_app(self) -> web.Application:
+        config = self.config
+        self.context = HttpContext(
+            limits=config.limits,
+            auth=config.auth,
+            store=self.store,
+            meetings=self.commands,
+            bus=self.bus,
+            wall=time.time,
+            now=time.monotonic,
+            random_bytes=os.urandom,
+            public_url=self.origin.public_url,
+            client_address=self.origin.client_address,
+            ready=lambda: "the server shuts down" if self.draining else None,
+            loopback=config.http.is_loopback,
+            dev=config.dev,
+        )
+        return routes.create_app(self.context, self._endpoints())
+
+    async def run_tasks(self) -> None:
+        """Tasks that live as long as the node; cancelled from outside."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.bus.run(), name="event bus")
+            group.create_task(self.recorder.run(), name="recorder")
+
+    async def drain(self, timeout: float) -> None:
+        """Tell everybody, end every room, write what is to be written."""
+        self.draining = True
+        await self.signalling.drain(timeout)
+        self.media.conference.close(now=self.media.now())
+        self.media.pump()
+        await self.recorder.flush()
+        self.bus.close()
+
+    def _endpoints(self) -> list[Endpoint]:
+        """What is served raw, by adapters that read the request themselves."""
+        raw: dict[str, Any] = {"raw": True}
+        sdp = {"request": "application/sdp", "answer": "application/sdp"}
+        fragment = {"request": "application/trickle-ice-sdpfrag", "answer": "application/trickle-ice-sdpfrag"}
+        found = [Endpoint("GET", "/v2/signal", self.signalling.handle, "Signalling WebSocket, see docs/signalling.md",
+                          "signalling", access=Access.ANYBODY, **raw)]  # fmt: skip
+        for protocol, handler, words in (("whip", self.whip.whip, "Publish"), ("whep", self.whip.whep, "Play")):
+            base = f"/v2/{protocol}"
+            found += [
+                Endpoint("POST", base, handler, f"{words} by one SDP exchange", protocol, status=201, content_types=sdp, **raw),
+                Endpoint("OPTIONS", base, self.whip.options, "What the endpoint accepts", protocol,
+                         access=Access.ANYBODY, status=204, **raw),
+                Endpoint("PATCH", f"{base}/sessions/{{sessionId}}", self.whip.patch, "Trickle ICE or restart it", protocol,
+                         content_types=fragment, **raw),
+                Endpoint("DELETE", f"{base}/sessions/{{sessionId}}", self.whip.delete, "End the session", protocol, **raw),
+            ]  # fmt: skip
+        anybody: dict[str, Any] = {"access": Access.ANYBODY, "raw": True}
+        found += [
+            Endpoint("GET", "/metrics", self._metrics, "Prometheus metrics", "operations", **anybody),
+            Endpoint("GET", "/", self.pages.start, "The console", "pages", **anybody),
+            Endpoint("GET", "/meeting/{roomId}", self.pages.meeting, "The meeting page", "pages", **anybody),
+            Endpoint("GET", "/web/{path:.+}", self.pages.asset, "Files of the pages", "pages", **anybody),
+            Endpoint("GET", "/sdk/{path:.+}", self.pages.sdk, "The browser SDK", "pages", **anybody),
+        ]
+        return found
+
+    async def _authorize_request(self, request: web.Request, room_id: str, participant_id: str | None) -> Any:
+        identity = await routes.authenticate_request(request, None)
+        return await self.doorkeeper.admit(identity, room_id, participant_id)
+
+    async def _owns(self, request: web.Request, project_id: str | None, participant_id: str) -> bool:
+        identity = await routes.authenticate_request(request, None)
+        return await self.doorkeeper.owns(identity, project_id, participant_id)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """Open while HTTP is on loopback; beyond it, for tokens that may use the API."""
+        if not self.config.http.is_loopback:
+            await routes.authenticate_request(request, "crawler")
+        body, content_type = self.metrics.render()
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+async def announced_addresses(config: Config) -> tuple[str, ...]:
+    """Addresses for our candidates: what the operator announces, else every interface's. ConfigError when "auto" fails."""
+    announced = list(config.rtc.announce_ips)
+    if AUTO in announced:
+        host, port = split_host_port("rtc.stun_server", config.rtc.stun_server)
+        try:
+            announced[announced.index(AUTO)] = await query_public_address(host, port)
+        except OSError as error:
+            raise ConfigError("rtc.stun_server", f"{host}:{port} gave no address ({error}); announce one by --announce-ip") from None
+    return tuple(dict.fromkeys(announced)) or local_addresses(loopback=config.http.is_loopback)
