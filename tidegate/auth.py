@@ -246,3 +246,10 @@ def sign_token(api_key: str, secret: str, claims: dict[str, Any], *, now_wall: f
     """A token of ours: for the page, invite links and `tidegate token`."""
     times = {"iat": int(now_wall), "exp": int(now_wall + seconds)}
     return jwt.encode({"apikey": api_key, "version": 2, **claims, **times}, secret, algorithm="HS256")
+
+
+def is_origin_allowed(identity: Identity, origin: str | None, own_origin: str) -> bool:
+    """Whether a page of `origin` may use the key. No Origin header: no page, so nothing to hold it to."""
+    if origin is None or not identity.allowed_origins:
+        return True
+    return origin == own_origin or origin in identity.allowed_origins

@@ -5,7 +5,7 @@ Handlers reach the meeting plane through `Meetings` only, so that they can be te
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -36,6 +36,10 @@ class Meetings(Protocol):
         ...
 
 
+async def _nothing() -> None:
+    """Stands for the recorder where there is none."""
+
+
 @dataclass(slots=True)
 class HttpContext:
     """`wall` is Unix seconds, `now` monotonic seconds."""
@@ -58,6 +62,10 @@ class HttpContext:
     """HTTP is bound to loopback addresses only."""
     dev: bool = False
     """`--dev`: the development door is open on any binding."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Names (lower case) that the operator gave this server: the only ones for which `--dev` opens the door."""
+    flush: Callable[[], Awaitable[None]] = _nothing
+    """Waits until what the meeting plane told so far is in the store (`Recorder.flush`)."""
     key_limiter: RateLimiter = field(init=False)
     address_limiter: RateLimiter = field(init=False)
     sign_in_limiter: RateLimiter = field(init=False)

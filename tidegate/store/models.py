@@ -108,6 +108,8 @@ class SessionParticipant(Base):
     events: Mapped[dict[str, Any]]
     """{mic, webcam, screenShare, screenShareAudio}: [{start, end|null}] each."""
     device_info: Mapped[dict[str, Any]]
+    hidden: Mapped[bool]
+    """Announced to nobody in the room."""
     is_active: Mapped[bool]
     init_time: Mapped[int]
 

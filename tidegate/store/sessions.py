@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidegate.store.models import ENDED, ONGOING, Room, Session, SessionParticipant
 from tidegate.store.repository import Page, Repository, clean
 
 LOGS = ("mic", "webcam", "screenShare", "screenShareAudio")
+SHOWN = 100  # participants of a session that a list of sessions contains; the session itself has all, in pages
 LOG_ENTRIES = 500  # of one log of one participant; the oldest go first, so that toggling cannot grow a row for ever
 
 
@@ -88,27 +89,41 @@ class Sessions(Repository):
         session_id: str,
         *,
         active: bool = False,
+        hidden: bool = True,
         only: str | None = None,
         page: int = 1,
         per_page: int = 20,
     ) -> Page[SessionParticipant]:
-        """Newest first. `active`: those that have not left. `only`: a token's participant."""
+        """Newest first. `active`: those that have not left. `hidden`: these too. `only`: a token's participant."""
         rows = select(SessionParticipant).where(
             SessionParticipant.project_id == project_id, SessionParticipant.session_id == session_id
         )
         if active:
             rows = rows.where(SessionParticipant.is_active)
-        if only is not None:
-            rows = rows.where(SessionParticipant.participant_id == only)
+        rows = _seen(rows, hidden, only)
         order = (SessionParticipant.init_time.desc(), SessionParticipant.id.desc())
         return await self.page(rows, order, page, per_page)
 
-    async def participants_of(self, session_ids: list[str]) -> dict[str, list[SessionParticipant]]:
-        """For a list of sessions: those in each, oldest first."""
-        found: dict[str, list[SessionParticipant]] = {session_id: [] for session_id in session_ids}
-        query = select(SessionParticipant).where(SessionParticipant.session_id.in_(session_ids))
-        for person in await self.all(query.order_by(SessionParticipant.init_time, SessionParticipant.id)):
-            found[person.session_id].append(person)
+    async def participants_of(
+        self, session_ids: list[str], *, hidden: bool = True, only: str | None = None
+    ) -> dict[str, tuple[list[SessionParticipant], int]]:
+        """For a list of sessions: the first SHOWN participants of each, oldest first, and how many there are."""
+        place = func.row_number().over(
+            partition_by=SessionParticipant.session_id, order_by=(SessionParticipant.init_time, SessionParticipant.id)
+        )
+        count = func.count().over(partition_by=SessionParticipant.session_id)
+        query = select(SessionParticipant.id, place.label("place"), count.label("total"))
+        ranked = _seen(query, hidden, only).where(SessionParticipant.session_id.in_(session_ids)).subquery()
+        rows = (
+            select(SessionParticipant, ranked.c.total)
+            .join(ranked, ranked.c.id == SessionParticipant.id)
+            .where(ranked.c.place <= SHOWN)
+            .order_by(SessionParticipant.init_time, SessionParticipant.id)
+        )
+        found: dict[str, tuple[list[SessionParticipant], int]] = {session_id: ([], 0) for session_id in session_ids}
+        async with self._sessions() as database:
+            for person, total in await database.execute(rows):
+                found[person.session_id] = ([*found[person.session_id][0], person], total)
         return found
 
     async def participant(self, project_id: str, session_id: str, participant_id: str) -> SessionParticipant | None:
@@ -129,6 +144,7 @@ class Sessions(Repository):
         mode: str,
         meta_data: Any,
         device_info: dict[str, Any],
+        hidden: bool,
         at_ms: int,
     ) -> None:
         """Somebody came, or came back under the same participantId: then their time log goes on."""
@@ -146,7 +162,7 @@ class Sessions(Repository):
                 )
                 database.add(person)
             person.name, person.meta_data, person.device_info = clean(name), clean(meta_data), clean(device_info)
-            person.mode = mode
+            person.mode, person.hidden = mode, hidden
             person.timelog = open_log(person.timelog, at_ms)
             person.is_active = True
 
@@ -189,6 +205,12 @@ def _close_logs(person: SessionParticipant, at_ms: int) -> None:
     person.timelog = close_log(person.timelog, at_ms)
     person.events = {name: close_log(entries, at_ms) for name, entries in person.events.items()}
     person.is_active = False
+
+
+def _seen(query: Select[Any], hidden: bool, only: str | None) -> Select[Any]:
+    if not hidden:
+        query = query.where(SessionParticipant.hidden.is_(False))
+    return query if only is None else query.where(SessionParticipant.participant_id == only)
 
 
 async def _people(database: AsyncSession, session_id: str) -> list[SessionParticipant]:

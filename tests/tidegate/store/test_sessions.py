@@ -15,7 +15,7 @@ async def room(store):
 
 
 async def join(store, session, who, at, **more):
-    details = {"name": who.title(), "mode": "SEND_AND_RECV", "meta_data": None, "device_info": {}, **more}
+    details = {"name": who.title(), "mode": "SEND_AND_RECV", "meta_data": None, "device_info": {}, "hidden": False, **more}
     await store.sessions.joined(session, who, at_ms=at, **details)
 
 
@@ -55,7 +55,24 @@ async def test_active_ones_and_pages(store, room):
     assert [p.participant_id for p in active.rows] == ["p2", "p0"]
     only = await store.sessions.participants(room.project_id, SESSION, only="p1")
     assert [p.participant_id for p in only.rows] == ["p1"]
-    assert [p.participant_id for p in (await store.sessions.participants_of([SESSION]))[SESSION]] == ["p0", "p1", "p2"]
+    first, total = (await store.sessions.participants_of([SESSION]))[SESSION]
+    assert ([p.participant_id for p in first], total) == (["p0", "p1", "p2"], 3)
+
+
+async def test_lists_show_the_first_participants_and_count_all(store, room, monkeypatch):
+    monkeypatch.setattr("tidegate.store.sessions.SHOWN", 2)
+    session = await store.sessions.start(room, SESSION, 1000)
+    await store.sessions.start(room, "b" * 24, 1000)
+    for number in range(4):
+        await join(store, session, f"p{number}", 1000 + number, hidden=number == 0)
+    found = await store.sessions.participants_of([SESSION, "b" * 24])
+    assert ([p.participant_id for p in found[SESSION][0]], found[SESSION][1]) == (["p0", "p1"], 4)
+    assert found["b" * 24] == ([], 0)
+    seen, total = (await store.sessions.participants_of([SESSION], hidden=False))[SESSION]
+    assert ([p.participant_id for p in seen], total) == (["p1", "p2"], 3)
+    mine, total = (await store.sessions.participants_of([SESSION], only="p3"))[SESSION]
+    assert ([p.participant_id for p in mine], total) == (["p3"], 1)
+    assert (await store.sessions.participants(room.project_id, SESSION, hidden=False)).total == 3
 
 
 async def test_lists_are_filtered_and_newest_first(store, room):

@@ -105,6 +105,7 @@ def upgrade() -> None:
         sa.Column("timelog", sa.JSON(), nullable=False),
         sa.Column("events", sa.JSON(), nullable=False),
         sa.Column("device_info", sa.JSON(), nullable=False),
+        sa.Column("hidden", sa.Boolean(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("init_time", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_session_participants_project_id")),
