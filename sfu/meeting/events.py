@@ -23,6 +23,13 @@ class RoomStarted(RoomEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class RoomEnding(RoomEvent):
+    """Everybody is put out at once: what follows, up to RoomEnded, need not be told to those who are put out."""
+
+    reason: CloseReason
+
+
+@dataclass(frozen=True, slots=True)
 class RoomEnded(RoomEvent):
     """The last event of a room: nothing is left in it."""
 

@@ -25,6 +25,7 @@ from sfu.meeting.events import (
     ParticipantReconnected,
     ParticipantUpdated,
     RoomEnded,
+    RoomEnding,
     RoomEvent,
     RoomStarted,
 )
@@ -172,6 +173,7 @@ class Room:
     def end(self, reason: CloseReason, *, now: float) -> None:
         """Everybody is out. The room takes no command afterwards."""
         self._check_live()
+        self._events.append(RoomEnding(self.room_id, self.session_id, reason))
         self._subscriptions.clear()
         for participant in list(self.participants.values()):
             self._remove(participant, reason, ending=True)

@@ -1,0 +1,390 @@
+"""The WebSocket of docs/signalling.md: sockets become participants, requests commands, events messages.
+
+The rules are the room's, the media the conference's. Here: who speaks on which socket, and how sockets begin and end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from media.errors import PeerError
+from sfu.io import signalling_messages as messages
+from sfu.io.signalling_commands import COMMANDS
+from sfu.io.signalling_config import SignallingConfig
+from sfu.io.signalling_connection import Connection, SignallingStats
+from sfu.io.signalling_events import notices
+from sfu.io.signalling_messages import MODES, InvalidMessage, JoinParams, Request
+from sfu.io.signalling_outbox import Channel, Outbox
+from sfu.io.signalling_ports import Admission, Authorize, MediaServerPort
+from sfu.meeting.checks import check_participant_id
+from sfu.meeting.events import ParticipantLeft, RoomEnding
+from sfu.meeting.participant import CloseReason, JoinRequest, Participant, ParticipantState
+from sfu.meeting.refusals import Refusal
+
+log = logging.getLogger(__name__)
+
+PROTOCOL = "tidegate.1"
+PROTOCOL_VERSION = 1
+REQUEST_TYPES = (WSMsgType.TEXT, WSMsgType.BINARY)
+GOODBYE_CODES = (0, 1000, 1001, 1005)  # a close frame of these means "I have left"; 0 and 1005: without a code
+
+
+class SignallingServer:
+    """`handle` is the route's handler. Listens to `server`'s events from `start` (or entering) to `close`."""
+
+    def __init__(
+        self,
+        server: MediaServerPort,
+        authorize: Authorize,
+        config: SignallingConfig | None = None,
+        *,
+        resume_window: float = 15.0,
+        ice_servers: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.stats = SignallingStats()
+        self._server = server
+        self._authorize = authorize
+        self._config = config if config is not None else SignallingConfig()
+        self._resume_window = resume_window
+        self._ice_servers = [dict(entry) for entry in ice_servers]
+        self._outbox = Outbox(self._config.max_room_backlog)
+        self._connections: set[Connection] = set()
+        self._unjoined = 0
+        self._resumable: dict[str, tuple[Participant, str]] = {}  # resume token -> stay, and the room as it was asked for
+        self._tokens: dict[str, str] = {}  # inner_id -> resume token
+        self._draining = False
+        self._empty = asyncio.Event()
+
+    async def __aenter__(self) -> SignallingServer:
+        self._server.add_listener(self._on_event)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.drain(0)
+        self._server.remove_listener(self._on_event)
+        self._outbox.close()
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    async def drain(self, grace: float) -> None:
+        """Tells everybody in every room that the server shuts down, and waits for the sockets to close, at most `grace` s."""
+        self._draining = True
+        for room_id in list(self._server.conference.rooms):
+            self._server.conference.end_room(room_id, CloseReason.SERVER_SHUTDOWN, now=self._server.now())
+        self._server.pump()
+        for connection in list(self._connections):
+            if connection.participant is None:
+                connection.fail(Refusal.SERVER_BUSY("the server shuts down"))
+        self._empty.clear()
+        if self._connections and grace > 0:
+            try:
+                async with asyncio.timeout(grace):
+                    await self._empty.wait()
+            except TimeoutError:
+                pass
+        for connection in list(self._connections):
+            connection.abort()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One socket, from its upgrade to its end."""
+        if self._draining or self._unjoined >= self._config.max_unjoined or self.connections >= self._config.max_sockets:
+            self.stats.refused += 1
+            return web.json_response(
+                {"code": Refusal.SERVER_BUSY.value, "name": "SERVER_BUSY", "message": "try again later"},
+                status=503,
+                headers={"Retry-After": "5"},
+            )
+        config = self._config
+        ws = web.WebSocketResponse(
+            protocols=(PROTOCOL,),
+            heartbeat=config.ping_interval,
+            timeout=config.close_timeout,
+            autoping=False,  # pings are messages, and counted
+            compress=False,  # a compressed bomb costs more than the bytes saved
+            max_msg_size=config.max_message_bytes * 2,  # above ours, so that we can say what was wrong
+        )
+        await ws.prepare(request)
+        transport = request.transport
+        if not isinstance(transport, asyncio.Transport):
+            return ws  # gone already
+        connection = Connection(
+            ws,
+            transport,
+            config,
+            self.stats,
+            peer=request.remote or "?",
+            origin=request.headers.get("Origin"),
+            now=self._server.now(),
+        )
+        await self._serve(connection)
+        return ws
+
+    async def _serve(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        self._unjoined += 1
+        self.stats.opened += 1
+        deadline = asyncio.get_running_loop().call_later(self._config.join_timeout, self._on_join_timeout, connection)
+        goodbye = False
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(connection.write())
+                goodbye = await self._read(connection)
+                connection.receive_end()
+        finally:
+            deadline.cancel()
+            self._connections.discard(connection)
+            self.stats.closed += 1
+            if connection.participant is None:
+                self._unjoined -= 1
+            self._depart(connection, goodbye)
+            if not self._connections:
+                self._empty.set()
+
+    async def _read(self, connection: Connection) -> bool:
+        """Until the socket ends; True if by a close frame that says goodbye."""
+        while True:
+            message = await connection.ws.receive()
+            if message.type is WSMsgType.CLOSE:
+                return message.data in GOODBYE_CODES
+            if message.type is WSMsgType.PONG or (connection.ending and message.type in REQUEST_TYPES):
+                continue
+            if message.type is WSMsgType.PING:
+                await self._on_ping(connection, message.data)
+                continue
+            if message.type not in REQUEST_TYPES:
+                return False
+            await self._on_message(connection, message.data)
+            participant = connection.participant
+            if participant is not None and (channel := self._outbox.channels.get(participant.room_id)) is not None:
+                await self._outbox.wait_for_room(channel)
+
+    async def _on_ping(self, connection: Connection, data: bytes) -> None:
+        if connection.bucket.take(now=self._server.now()):
+            await connection.ws.pong(data)
+        else:
+            self.stats.too_much += 1
+            connection.fail(Refusal.TOO_MUCH("pings come too fast"))
+
+    async def _on_message(self, connection: Connection, text: str | bytes) -> None:
+        """One message; whatever it is, it is answered once."""
+        self.stats.messages_in += 1
+        request_id = None
+        try:
+            if not connection.bucket.take(now=self._server.now()):
+                raise _TooMuch("messages come too fast")
+            if len(text if isinstance(text, bytes) else text.encode()) > self._config.max_message_bytes:
+                raise _TooMuch(f"a message has at most {self._config.max_message_bytes} bytes")
+            if isinstance(text, bytes):
+                raise InvalidMessage(None, "messages are text")
+            request = messages.parse_request(text)
+            request_id = request.id
+            await self._carry_out(connection, request)
+        except InvalidMessage as error:
+            self.stats.errors += 1
+            connection.send(messages.error_answer(error.id, error.error))
+        except PeerError as error:
+            self.stats.errors += 1
+            connection.send(messages.error_answer(request_id, error))
+        except _TooMuch as error:
+            self.stats.too_much += 1
+            connection.fail(Refusal.TOO_MUCH(str(error)))
+        except Exception:
+            reference = uuid.uuid4().hex[:12]
+            log.exception("signalling request failed, reference %s, peer %s", reference, connection.peer)
+            connection.fail(Refusal.INTERNAL(f"internal error, request id {reference}"), request_id)
+        finally:
+            self._server.pump()
+
+    async def _carry_out(self, connection: Connection, request: Request) -> None:
+        """The answer is queued before what follows from the command is told: events come after it."""
+        if isinstance(request.params, JoinParams):
+            await self._join(connection, request.id, request.params)
+            return
+        if request.method == "ping":
+            connection.send(messages.answer(request.id, {"time": round(time.time() * 1000)}))
+            return
+        participant = connection.participant
+        if participant is None:
+            raise Refusal.NOT_JOINED("join first")
+        command = COMMANDS[request.method]
+        result = command(self._server.conference, participant, request.params, self._server.now())
+        connection.send(messages.answer(request.id, result))
+
+    # Beginning
+
+    async def _join(self, connection: Connection, request_id: int, params: JoinParams) -> None:
+        if connection.participant is not None:
+            raise Refusal.ALREADY_JOINED("this socket has joined already")
+        participant = self._find_resumable(params)
+        resumed = participant is not None
+        now = self._server.now()
+        if participant is not None:
+            self._server.conference.resume(participant, now=now)
+            self.stats.resumed += 1
+        else:
+            admission = await self._admit(connection, params)
+            if connection.ending:
+                return  # it ended while its token was looked at
+            participant = self._server.conference.join(_join_request(params, admission), now=self._server.now())
+            self._resumable[participant.resume_token] = (participant, params.room_id)
+            self._tokens[participant.inner_id] = participant.resume_token
+            self.stats.joined += 1
+        self._attach(connection, participant)
+        log.info(
+            "%s %s room %s participant %s",
+            connection.peer,
+            "resumed" if resumed else "joined",
+            participant.room_id,
+            participant.participant_id,
+        )
+        connection.send(messages.answer(request_id, self._welcome(participant, resumed=resumed)))
+
+    async def _admit(self, connection: Connection, params: JoinParams) -> Admission:
+        if self._draining:
+            raise Refusal.SERVER_BUSY("the server shuts down")
+        if params.participant_id is not None:
+            check_participant_id(params.participant_id)
+        admission = await self._authorize(params.token, params.room_id, params.participant_id)
+        if not origin_allowed(connection.origin, admission.allowed_origins):
+            raise Refusal.UNAUTHORIZED_REQUEST("this key does not allow pages of this origin")
+        if self._draining:
+            raise Refusal.SERVER_BUSY("the server shuts down")
+        return admission
+
+    def _find_resumable(self, params: JoinParams) -> Participant | None:
+        """The stay that a resume token continues. The token alone is proof: the JWT may have expired meanwhile."""
+        if params.resume_token is None:
+            return None
+        participant, asked_room = self._resumable.get(params.resume_token, (None, ""))
+        if participant is None or participant.state is ParticipantState.LEFT:
+            return None
+        if params.room_id not in (asked_room, participant.room_id):
+            return None
+        if params.participant_id not in (None, participant.participant_id):
+            return None
+        return participant
+
+    def _attach(self, connection: Connection, participant: Participant) -> None:
+        channel = self._outbox.channel(participant.room_id)
+        former = channel.connections.get(participant.inner_id)
+        if former is not None:
+            # The client came back before the loss of its old socket was noticed.
+            former.participant = None
+            self._unjoined += 1
+            former.abort()
+        connection.participant = participant
+        self._unjoined -= 1
+        channel.add(participant, connection)
+
+    def _welcome(self, participant: Participant, *, resumed: bool) -> dict[str, Any]:
+        room = self._server.conference.rooms[participant.room_id]
+        return {
+            "version": PROTOCOL_VERSION,
+            "roomId": room.room_id,
+            "sessionId": room.session_id,
+            "participantId": participant.participant_id,
+            "resumeToken": participant.resume_token,
+            "resumed": resumed,
+            "resumeWindow": self._resume_window,
+            "participant": messages.participant_to_wire(participant.info(all_tracks=True)),
+            "participants": [
+                messages.participant_to_wire(other.info())
+                for other in room.participants.values()
+                if other is not participant and not other.hidden
+            ],
+            "grants": participant.grants.to_wire(),
+            "iceServers": self._ice_servers,
+        }
+
+    # Ending
+
+    def _depart(self, connection: Connection, goodbye: bool) -> None:
+        """The socket has ended: its participant has left, or is waited for."""
+        participant = connection.participant
+        if participant is None:
+            return
+        connection.participant = None
+        self._detach_channel(participant)
+        if participant.state is not ParticipantState.LEFT:
+            now = self._server.now()
+            if goodbye:
+                self._server.conference.leave(participant, CloseReason.MANUAL_LEAVE_CALLED, now=now)
+            else:
+                self._server.conference.detach(participant, now=now)
+            self._server.pump()
+        log.info("%s ended, participant %s, %s", connection.peer, participant.participant_id, participant.state.value)
+
+    def _detach_channel(self, participant: Participant) -> None:
+        channel = self._outbox.channels.get(participant.room_id)
+        if channel is not None:
+            channel.discard(participant.participant_id, participant.inner_id)
+            self._outbox.drop_if_empty(participant.room_id)
+
+    def _on_join_timeout(self, connection: Connection) -> None:
+        if connection.participant is None:
+            connection.fail(Refusal.INVALID_TOKEN(f"no join within {self._config.join_timeout:g} s"))
+
+    # Events
+
+    def _on_event(self, event: Any) -> None:
+        channel = self._outbox.channels.get(getattr(event, "room_id", ""))
+        if channel is not None:
+            self._tell(channel, event)
+        if isinstance(event, ParticipantLeft):
+            self._forget(event)
+
+    def _tell(self, channel: Channel, event: Any) -> None:
+        if isinstance(event, RoomEnding):
+            channel.ending = True
+        for notice in notices(event):
+            if notice.to_others:
+                if not channel.ending:
+                    self._outbox.broadcast(channel, notice.data, skip=channel.connection_of(notice.participant_id))
+            elif (subject := channel.connections.get(notice.inner_id)) is not None:
+                self._outbox.tell(channel, subject, notice.data, close_code=notice.close_code)
+
+    def _forget(self, event: ParticipantLeft) -> None:
+        """Nothing is broadcast to who has left, and nobody resumes it; its socket ends by the notice it was sent."""
+        token = self._tokens.pop(event.inner_id, None)
+        if token is not None:
+            del self._resumable[token]
+        channel = self._outbox.channels.get(event.room_id)
+        if channel is not None:
+            channel.discard(event.participant_id, event.inner_id)
+            self._outbox.drop_if_empty(event.room_id)
+
+
+class _TooMuch(Exception):
+    """A limit was passed that costs the socket."""
+
+
+def _join_request(params: JoinParams, admission: Admission) -> JoinRequest:
+    return JoinRequest(
+        room_id=admission.room_id,
+        participant_id=admission.participant_id if admission.participant_id is not None else params.participant_id,
+        display_name=params.display_name or "",
+        grants=admission.grants,
+        meta_data=params.meta_data,
+        attributes=params.attributes or {},
+        mode=MODES[params.mode],
+        auto_subscribe=params.auto_subscribe,
+        max_participants=admission.max_participants,
+        session_id=admission.session_id,
+        project_id=admission.project_id,
+    )
+
+
+def origin_allowed(origin: str | None, allowed: Sequence[str]) -> bool:
+    """A page's origin against those of its key; who sends none is no browser. RFC 6455 section 10.2."""
+    if origin is None or not allowed or "*" in allowed:
+        return True
+    return origin.lower() in {one.lower().rstrip("/") for one in allowed}
