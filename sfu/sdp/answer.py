@@ -63,14 +63,17 @@ def read_lines(offer: SessionDescription, config: SfuConfig, previous: Negotiati
         refuse_sdp("a mid stands twice")
     _check_continuity(offer, previous)
     bundle = set(offer.bundle)
+    # RFC 8859 puts rtcp-mux in the category IDENTICAL: JSEP does not repeat it in a bundle, RFC 8829 section 5.2.1.
+    bundled = [m for m in offer.media if m.mid in bundle and (m.port or m.bundle_only)]
+    muxed = bool(bundled) and (bundled[0].rtcp_mux or bundled[0].rtcp_mux_only)
     lines = []
     for index, media in enumerate(offer.media):
         direction = media.direction or offer.direction or Direction.SENDRECV
-        lines.append(Line(index, media, KINDS.get(media.kind), direction, _impossible(media, bundle)))
+        lines.append(Line(index, media, KINDS.get(media.kind), direction, _impossible(media, bundle, muxed=muxed)))
     return lines
 
 
-def _impossible(media: MediaDescription, bundle: set[str]) -> str:
+def _impossible(media: MediaDescription, bundle: set[str], *, muxed: bool) -> str:
     if media.port == 0 and not media.bundle_only:
         return "stopped by the peer"
     if media.kind not in KINDS:
@@ -79,7 +82,7 @@ def _impossible(media: MediaDescription, bundle: set[str]) -> str:
         return "only DTLS-SRTP is supported"
     if media.mid is None or media.mid not in bundle:
         return "not in the bundle"
-    if not (media.rtcp_mux or media.rtcp_mux_only):
+    if not (muxed or media.rtcp_mux or media.rtcp_mux_only):
         return "without rtcp-mux"
     return ""
 
