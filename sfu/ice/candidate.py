@@ -15,7 +15,7 @@ COMPONENT = 1  # RTP and RTCP share it: rtcp-mux only
 
 
 def host_candidates(addresses: Iterable[str], port: int) -> tuple[str, ...]:
-    """Candidate lines without `a=`, in order of priority: IPv6 before IPv4 in turns (RFC 8421), loopback last.
+    """`candidate:…` lines without `a=`, in order of priority: IPv6 before IPv4 in turns (RFC 8421), loopback last.
 
     Raises ValueError for what is no address. Equal addresses give one line.
     """
@@ -36,12 +36,15 @@ def _interleave(addresses: list) -> list:
 
 
 def _line(host: str, port: int, local_preference: int) -> str:
-    return Candidate(
-        foundation=candidate_foundation("host", "udp", host),
-        component=COMPONENT,
-        transport="udp",
-        priority=candidate_priority(COMPONENT, "host", local_preference),
-        host=host,
-        port=port,
-        type="host",
-    ).to_sdp()
+    return (
+        "candidate:"
+        + Candidate(
+            foundation=candidate_foundation("host", "udp", host),
+            component=COMPONENT,
+            transport="udp",
+            priority=candidate_priority(COMPONENT, "host", local_preference),
+            host=host,
+            port=port,
+            type="host",
+        ).to_sdp()
+    )

@@ -8,7 +8,7 @@ from sfu.ice.candidate import host_candidates
 
 def test_lines_are_host_candidates_of_one_component():
     (line,) = host_candidates(["192.0.2.1"], 7882)
-    candidate = Candidate.from_sdp(line)
+    candidate = Candidate.from_sdp(line.removeprefix("candidate:"))
     assert (candidate.component, candidate.transport, candidate.host, candidate.port) == (1, "udp", "192.0.2.1", 7882)
     assert candidate.type == "host"
     assert candidate.priority == 126 << 24 | 65535 << 8 | 255
@@ -17,9 +17,9 @@ def test_lines_are_host_candidates_of_one_component():
 
 def test_families_take_turns_and_loopback_comes_last():
     lines = host_candidates(["127.0.0.1", "192.0.2.1", "192.0.2.2", "::1", "2001:db8::1"], 1)
-    hosts = [Candidate.from_sdp(line).host for line in lines]
+    hosts = [Candidate.from_sdp(line.removeprefix("candidate:")).host for line in lines]
     assert hosts == ["2001:db8::1", "192.0.2.1", "192.0.2.2", "::1", "127.0.0.1"]
-    priorities = [Candidate.from_sdp(line).priority for line in lines]
+    priorities = [Candidate.from_sdp(line.removeprefix("candidate:")).priority for line in lines]
     assert priorities == sorted(set(priorities), reverse=True)
 
 
