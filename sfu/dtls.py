@@ -33,7 +33,7 @@ CERTIFICATE_DAYS = (
     3650  # browsers check the fingerprint, not the dates; one certificate serves as long as the process lives
 )
 
-# RFC 8827 section 6.5: "MUST support the cipher suite TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 and the P-256 curve".
+# RFC 8827 section 6.5: "All implementations MUST support DTLS 1.2 with the TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 cipher suite".
 CIPHERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384"
 
 DTLS1_2_VERSION = 0xFEFD  # pyOpenSSL has no name for it
@@ -134,7 +134,8 @@ class DtlsAssociation:
             self._end("close_notify during the handshake")
         except SSL.Error as error:
             self._end(_reason(error))
-        self._drain(now)
+        self._drain()
+        self._arm(now)
         return received
 
     def handle_timer(self, *, now: float) -> None:
@@ -144,7 +145,8 @@ class DtlsAssociation:
             self._connection.DTLSv1_handle_timeout()
         except SSL.Error as error:
             self._end(_reason(error))
-        self._drain(now)
+        self._drain()
+        self._arm(now)
 
     def get_timer(self) -> float | None:
         return self._deadline
@@ -168,7 +170,7 @@ class DtlsAssociation:
             return None
         return profile, self._connection.export_keying_material(EXPORTER_LABEL, profile.keying_length)
 
-    def close(self, *, now: float) -> None:
+    def close(self) -> None:
         """Says close_notify if there is somebody to say it to."""
         if self.state is DtlsState.CONNECTED:
             self.state = DtlsState.CLOSED
@@ -176,7 +178,7 @@ class DtlsAssociation:
                 self._connection.shutdown()
             except SSL.Error:
                 pass  # the peer's own alert came first
-            self._drain(now)
+            self._drain()
         elif self.state is DtlsState.HANDSHAKING:
             self.state = DtlsState.CLOSED
         self._deadline = None
@@ -189,13 +191,15 @@ class DtlsAssociation:
             self.state = DtlsState.FAILED
             self.failure = reason
 
-    def _drain(self, now: float) -> None:
+    def _drain(self) -> None:
         try:
             flight = self._connection.bio_read(MAX_FLIGHT_BYTES)
         except SSL.WantReadError:
             pass
         else:
             self._outgoing.extend(split_flight(flight))
+
+    def _arm(self, now: float) -> None:
         if self.state is DtlsState.HANDSHAKING:
             timeout = self._connection.DTLSv1_get_timeout()
             self._deadline = None if timeout is None else now + timeout

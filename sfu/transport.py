@@ -131,7 +131,7 @@ class Transport:
     def set_remote(self, ufrag: str, pwd: str, fingerprints: tuple[tuple[str, str], ...]) -> None:
         """What the peer's description says. It may come after the handshake: a browser does not wait for its answer's arrival.
 
-        A lite agent asks nothing, so ufrag and pwd are only kept. RFC 8842 section 5.5: a new fingerprint means a new DTLS
+        A lite agent asks nothing, so ufrag and pwd are only kept. RFC 8842 section 3.1: a new fingerprint means a new DTLS
         association, which we do not offer; a connected transport whose certificate is not named any more fails.
         """
         self.remote_ufrag, self.remote_pwd = ufrag, pwd
@@ -287,7 +287,7 @@ class Transport:
         """Our own end: says close_notify, gives no event, holds nothing but that last flight."""
         association = self._association
         if association is not None:
-            association.close(now=now)
+            association.close()
             self._flush_dtls()
         if self.state is not TransportState.FAILED:
             self.state = TransportState.CLOSED
@@ -329,7 +329,7 @@ class Transport:
     def _fail(self, reason: str) -> None:
         association = self._association
         if association is not None:
-            association.close(now=self.last_seen)
+            association.close()
             self._flush_dtls()
         self._emit(TransportFailed(reason))
 

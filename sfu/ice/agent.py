@@ -43,7 +43,7 @@ class IceAgent:
     def restart(self, local_ufrag: str, local_pwd: str) -> None:
         """New credentials; those in use stay valid until the new ones are used, and media stays on its path.
 
-        RFC 8445 section 9: "an agent MUST continue to send media ... using the previously selected pair" till ICE has a new one.
+        RFC 8445 section 9: the previous pair carries media until the restart has selected one.
         """
         if self._previous is None:
             self._previous = (self.local_ufrag, self.local_pwd)
@@ -72,7 +72,7 @@ class IceAgent:
             return stun.serialize_error(transaction_id, 400, key=None)
         password = self._password(username.partition(":")[0])
         if password is None or not message.check_integrity(key := password.encode()):
-            # "If the username ... not valid ... or the MESSAGE-INTEGRITY does not match ... MUST ... 401 (Unauthenticated)"
+            # "This response MUST use an error code of 401 (Unauthenticated)": for an unknown name and a wrong sum alike
             self._drops.count(DropReason.STUN_UNAUTHENTICATED)
             return stun.serialize_error(transaction_id, 401, key=None)
         if message.unknown:

@@ -49,11 +49,11 @@ UNDERSTOOD = frozenset(
 )
 
 MAX_ATTRIBUTES = 64  # a check of a browser has under ten; bounds the work of one datagram
-MAX_USERNAME_BYTES = 513  # RFC 8489 section 14.3: "MUST be less than 509 bytes", older documents said 513
+MAX_USERNAME_BYTES = 513  # RFC 8489 section 14.3 says 508; RFC 5389 said 512
 
 REASONS = {
     400: b"Bad Request",
-    401: b"Unauthorized",
+    401: b"Unauthenticated",
     420: b"Unknown Attribute",
     487: b"Role Conflict",
 }

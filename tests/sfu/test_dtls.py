@@ -151,7 +151,7 @@ def test_application_data_is_handed_out(client_context: ClientContext):
 def test_close_is_said_and_heard(client_context: ClientContext):
     pair = Pair(client_context)
     pair.exchange()
-    pair.server.close(now=6.0)
+    pair.server.close()
     for data in pair.server.datagrams_to_send():
         pair.client.receive_datagram(data, now=6.0)
     assert pair.client.closed
@@ -169,7 +169,7 @@ def test_the_peers_close_notify_closes(client_context: ClientContext):
 
 def test_close_before_the_end_of_the_handshake_says_nothing(client_context: ClientContext):
     server = DtlsAssociation(CONTEXT)
-    server.close(now=1.0)
+    server.close()
     assert server.datagrams_to_send() == []
     assert server.get_timer() is None
 
