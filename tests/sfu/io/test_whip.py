@@ -101,3 +101,117 @@ async def test_what_whip_publishes_whep_decodes(site, codec):
     finally:
         await publisher.close()
         await player.close()
+
+
+async def test_a_player_takes_what_comes_later(site):
+    """Audio first, video when the publisher comes back with it; the player keeps its one connection."""
+    first = Publisher(site.http, site.whip(participantId="alice"))
+    first.publish(ToneTrack())
+    player = Player(site.http, site.whep(participantId="bob"))
+    second = Publisher(site.http, site.whip(participantId="carol"))
+    second.publish(ColourTrack("red"), prefer="VP8")
+    try:
+        await first.connect()
+        await player.connect()
+        await player.wait_for("audio", 10)
+        await second.connect()
+        await player.wait_for("video", 10)
+        assert near(player.colour, "red")
+    finally:
+        for peer in (first, player, second):
+            await peer.close()
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+async def test_one_kind_alone_is_fine(site, kind):
+    publisher = Publisher(site.http, site.whip(participantId="alice"))
+    publisher.publish(ToneTrack(), ColourTrack("green"), prefer="VP8")
+    player = Player(site.http, site.whep(participantId="bob", remotePeerId="alice"), kinds=(kind,))
+    try:
+        await publisher.connect()
+        await player.connect()
+        await player.wait_for(kind, 10)
+    finally:
+        await publisher.close()
+        await player.close()
+
+
+async def test_delete_ends_the_participant_and_frees_everything(site):
+    publisher = Publisher(site.http, site.whip(participantId="alice"))
+    publisher.publish(ToneTrack())
+    try:
+        await publisher.connect()
+        assert "alice" in site.conference.rooms["room"].participants
+        assert publisher.response.headers["Link"] == '<stun:x.example>; rel="ice-server"'
+        assert await publisher.delete() == 200
+        assert site.conference.rooms == {} and site.conference.peers == {}
+        assert len(site.conference.table) == 0 and site.conference.tracks == 0
+        assert await publisher.delete() == 404
+    finally:
+        await publisher.close()
+
+
+async def test_a_publisher_of_the_same_name_puts_the_first_out(site):
+    first, second = (Publisher(site.http, site.whip(participantId="alice")) for _ in range(2))
+    first.publish(ToneTrack())
+    second.publish(ToneTrack())
+    try:
+        await first.connect()
+        await second.connect()
+        assert len(site.conference.rooms["room"].participants) == 1
+        assert await first.delete() == 404
+        assert await second.delete() == 200
+    finally:
+        await first.close()
+        await second.close()
+
+
+async def test_patch_trickles_and_restarts_ice(site):
+    publisher = Publisher(site.http, site.whip(participantId="alice"))
+    publisher.publish(ToneTrack())
+    try:
+        await publisher.connect()
+        etag = publisher.response.headers["ETag"]
+
+        async def patch(body: str, **headers: str):
+            headers = {"Content-Type": "application/trickle-ice-sdpfrag", **headers}
+            async with site.http.patch(publisher.location, data=body, headers=headers) as response:
+                return response.status, response.headers.get("ETag"), await response.text()
+
+        trickle = "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host\r\n"
+        assert (await patch(trickle))[0] == 428
+        assert (await patch(trickle, **{"If-Match": '"other"'}))[0] == 412
+        assert (await patch("hello", **{"If-Match": etag}))[0] == 400
+        assert (await patch(trickle, **{"If-Match": etag}))[0] == 204
+        status, new_etag, text = await patch(trickle, **{"If-Match": "*"})
+        assert status == 200 and new_etag != etag
+        ufrag = text.partition("a=ice-ufrag:")[2].split()[0]
+        assert ufrag in site.conference.table.demux.ufrags, "the new credentials are answered"
+        assert (await patch(trickle, **{"If-Match": etag}))[0] == 412
+        async with site.http.patch(publisher.location, data=trickle, headers={"Content-Type": "text/plain"}) as response:
+            assert response.status == 415
+    finally:
+        await publisher.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "kind", "status"),
+    [
+        ("whep?roomId=room&remotePeerId=nobody", "v=0\r\n", "application/sdp", 404),
+        ("whip?roomId=room", "garbage", "application/sdp", 400),
+        ("whip?roomId=room", "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n", "application/sdp", 400),
+        ("whip?roomId=room", "v=0\r\n", "text/plain", 415),
+        ("whip", "v=0\r\n", "application/sdp", 400),
+        ("whip?roomId=room", "x" * 70_000, "application/sdp", 413),
+    ],
+)
+async def test_refusals_leave_nothing_behind(site, url, body, kind, status):
+    async with site.http.post(f"{site.url}/v2/{url}", data=body, headers={"Content-Type": kind}) as response:
+        assert response.status == status, await response.text()
+    assert site.conference.peers == {} and len(site.conference.table) == 0
+
+
+async def test_options_tell_what_is_accepted(site):
+    async with site.http.options(f"{site.url}/v2/whip") as response:
+        assert response.status == 204
+        assert response.headers["Accept-Post"] == "application/sdp"
