@@ -89,10 +89,11 @@ class Router:
             self._drops.count(DropReason.RTP_WAITING_KEYFRAME)
 
     def _start_pending(self, stream: RtpStreamRecv, packet: RtpPacket, now: float) -> list[Consumer]:
-        if stream is not self.layers.target:
-            return []
-        started = self.pending
-        self.pending = []
+        if stream is self.layers.target:
+            started, self.pending = self.pending, []
+        else:
+            # Whoever sees nothing yet is shown what there is, and still waits for the better.
+            started = [consumer for consumer in self.pending if consumer.segment is None]
         for consumer in started:
             consumer.start_segment(stream, packet, now=now)
         return started

@@ -24,6 +24,7 @@ from sfu.meeting.refusals import Refusal
 from sfu.producer import Encoding, Producer, ProducerParameters
 from sfu.sdp import grammar
 from sfu.sdp.description import Direction, SessionDescription
+from sfu.sdp.fragment import Fragment, restart_fragment
 from sfu.sdp.negotiate import (
     LocalTransport,
     NegotiatedMedia,
@@ -260,12 +261,11 @@ class PeerSession:
             raise UsageError("no description yet")
         self.transport.set_remote(ufrag, pwd, self._negotiation.remote.fingerprints)
 
-    def local_transport(self) -> LocalTransport:
-        return self._local()
-
-    @property
-    def media(self) -> tuple[NegotiatedMedia, ...]:
-        return self._negotiated()
+    def restart_fragment(self) -> Fragment:
+        """Our part of an ICE restart by fragment."""
+        if self._negotiation is None:
+            raise UsageError("no description yet")
+        return restart_fragment(self._local(), self._negotiation)
 
     # -- packets and time ---------------------------------------------------------------------------------------------
 

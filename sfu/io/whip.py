@@ -241,9 +241,7 @@ class WhipServer:
         session.set_remote_credentials(*credentials)
         self._server.conference.table.touch(session)
         resource.generation += 1
-        first = next((m for m in session.media if not m.rejected and m.kind is not None), None)
-        mid, kind = (first.mid, first.kind.value) if first is not None and first.kind is not None else ("0", "audio")
-        text = fragments.serialize_fragment(fragments.restart_fragment(session.local_transport(), mid, kind))
+        text = fragments.serialize_fragment(session.restart_fragment())
         self._server.pump()
         response = web.Response(status=200, text=text, content_type=FRAGMENT, headers={"ETag": resource.etag})
         response.charset = None

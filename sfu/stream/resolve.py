@@ -75,7 +75,7 @@ class StreamTable:
             return DropReason.RTP_UNKNOWN_SSRC  # which of its encodings cannot be told
         for index, encoding in enumerate(producer.params.encodings or (Encoding(rid=rid),)):
             if encoding.rid == rid or not producer.params.simulcast:
-                return self._bind(producer, packet.ssrc, Encoding(packet.ssrc, None, rid), index, now)
+                return self._bind(producer, packet.ssrc, Encoding(packet.ssrc, encoding.rtx_ssrc, rid), index, now)
         return DropReason.RTP_UNKNOWN_SSRC
 
     def _learn_retransmission(self, producer: Producer, packet: RtpPacket, rid: str | None) -> Binding | DropReason:
