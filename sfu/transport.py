@@ -254,11 +254,6 @@ class Transport:
         out, self._control = self._control, []
         return out
 
-    def forget_ssrc(self, ssrc: int) -> None:
-        """A consumer is gone for good: frees what libsrtp keeps for its SSRC, which must never be used again."""
-        if self._srtp is not None:
-            self._srtp.forget_ssrc(ssrc)
-
     # Time and events
 
     def handle_timer(self, *, now: float) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import weakref
 
 import pytest
 from pylibsrtp import Policy, Session
@@ -147,22 +146,13 @@ def test_garbage_takes_no_place_among_the_ssrcs():
     assert peer.drops.counts[DropReason.SRTP_AUTH] == 50
 
 
-def test_a_forgotten_ssrc_starts_over(peer: Peer):
-    for n in (65534, 65535, 0, 1):
-        peer.session.protect_rtp(rtp(n))
-    rolled_over = peer.session.protect_rtp(rtp(2))
-    peer.session.forget_ssrc(0x1234)
-    peer.session.forget_ssrc(0x9999)  # never used: no error
-    assert peer.session.protect_rtp(rtp(2)) != rolled_over
-
-
-def test_functions_keep_their_session_alive_and_let_go_of_it():
+def test_a_function_keeps_its_session_alive():
+    """libsrtp's memory is freed with pylibsrtp's object; whoever holds the function must not be left with a pointer to it."""
     peer = Peer(PROFILES[0])
-    function, gone = peer.session.protect_rtp, weakref.ref(peer.session._outbound)
+    function = peer.session.protect_rtp
     peer.session = None  # type: ignore[assignment]
     gc.collect()
-    protected = function(rtp(3))
-    assert protected is not None and peer.inbound.unprotect(protected) == rtp(3)
-    del function
-    gc.collect()
-    assert gone() is None
+    for n in range(1, 50):
+        Peer(PROFILES[0])  # would take the place of what was freed
+        protected = function(rtp(n))
+        assert protected is not None and peer.inbound.unprotect(protected) == rtp(n)

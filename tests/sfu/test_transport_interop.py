@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aioice.candidate import Candidate
 from aiortc import (
     RTCCertificate,
     RTCDtlsFingerprint,
@@ -15,7 +16,6 @@ from aiortc import (
     RTCIceTransport,
 )
 from aiortc.rtcicetransport import candidate_from_aioice
-from aioice.candidate import Candidate
 
 from media.drops import DropCounts
 from sfu.config import SfuConfig
