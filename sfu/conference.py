@@ -68,10 +68,6 @@ class Conference(Switchboard):
     def remove_by(self, by: Participant, participant_id: str, *, now: float) -> None:
         self._room(by, now).remove(by, participant_id, now=now)
 
-    def remove(self, room_id: str, participant_id: str, *, now: float) -> None:
-        """By the operator's API."""
-        self._live_room(room_id, now).remove(None, participant_id, now=now)
-
     def end_for_all(self, by: Participant, *, now: float) -> None:
         self._room(by, now).end_for_all(by, now=now)
 

@@ -27,14 +27,13 @@ from sfu.io.udp import MediaServer
 from sfu.io.whip import WhipServer
 from sfu.meeting.participant import CloseReason
 from sfu.meeting.permissions import Grants
-from tidegate import keysfile
+from tidegate import auth, keysfile
 from tidegate.admission import Doorkeeper
 from tidegate.config.model import AUTO, Config, split_host_port
 from tidegate.events.bus import EventBus
 from tidegate.events.recorder import Recorder
 from tidegate.http import routes
 from tidegate.http.context import HttpContext
-from tidegate.http.endpoint import Access, Endpoint
 from tidegate.http.origin import RequestOrigin
 from tidegate.observe import Metrics
 from tidegate.pages import Pages, web_root
@@ -54,11 +53,12 @@ class MeetingCommands:
         self._server.pump()
         return ended
 
-    def remove(self, room_id: str, participant_id: str) -> bool:
+    def remove(self, room_id: str, participant_id: str, reason: CloseReason) -> bool:
         room = self._server.conference.rooms.get(room_id)
         if room is None or participant_id not in room.participants:
             return False
-        self._server.conference.remove(room_id, participant_id, now=self._server.now())
+        participant = room.participants[participant_id]
+        self._server.conference.leave(participant, reason, now=self._server.now())
         self._server.pump()
         return True
 
@@ -151,8 +151,15 @@ class Node:
             ready=lambda: "the server shuts down" if self.draining else None,
             loopback=config.http.is_loopback,
             dev=config.dev,
+            allowed_hosts=frozenset(name.lower() for name in config.http.allowed_hosts),
+            flush=self.recorder.flush,
         )
-        return routes.create_app(self.context, self._endpoints())
+        app = routes.create_app(self.context, self._raw_handlers())
+        app.router.add_get("/", self.pages.start)
+        app.router.add_get("/meeting/{roomId}", self.pages.meeting)
+        app.router.add_get("/web/{path:.+}", self.pages.asset)
+        app.router.add_get("/sdk/{path:.+}", self.pages.sdk)
+        return app
 
     async def run_tasks(self) -> None:
         """Tasks that live as long as the node; cancelled from outside."""
@@ -169,32 +176,18 @@ class Node:
         await self.recorder.flush()
         self.bus.close()
 
-    def _endpoints(self) -> list[Endpoint]:
-        """What is served raw, by adapters that read the request themselves."""
-        raw: dict[str, Any] = {"raw": True}
-        sdp = {"request": "application/sdp", "answer": "application/sdp"}
-        fragment = {"request": "application/trickle-ice-sdpfrag", "answer": "application/trickle-ice-sdpfrag"}
-        found = [Endpoint("GET", "/v2/signal", self.signalling.handle, "Signalling WebSocket, see docs/signalling.md",
-                          "signalling", access=Access.ANYBODY, **raw)]  # fmt: skip
-        for protocol, handler, words in (("whip", self.whip.whip, "Publish"), ("whep", self.whip.whep, "Play")):
-            base = f"/v2/{protocol}"
-            found += [
-                Endpoint("POST", base, handler, f"{words} by one SDP exchange", protocol, status=201, content_types=sdp, **raw),
-                Endpoint("OPTIONS", base, self.whip.options, "What the endpoint accepts", protocol,
-                         access=Access.ANYBODY, status=204, **raw),
-                Endpoint("PATCH", f"{base}/sessions/{{sessionId}}", self.whip.patch, "Trickle ICE or restart it", protocol,
-                         content_types=fragment, **raw),
-                Endpoint("DELETE", f"{base}/sessions/{{sessionId}}", self.whip.delete, "End the session", protocol, **raw),
-            ]  # fmt: skip
-        anybody: dict[str, Any] = {"access": Access.ANYBODY, "raw": True}
-        found += [
-            Endpoint("GET", "/metrics", self._metrics, "Prometheus metrics", "operations", **anybody),
-            Endpoint("GET", "/", self.pages.start, "The console", "pages", **anybody),
-            Endpoint("GET", "/meeting/{roomId}", self.pages.meeting, "The meeting page", "pages", **anybody),
-            Endpoint("GET", "/web/{path:.+}", self.pages.asset, "Files of the pages", "pages", **anybody),
-            Endpoint("GET", "/sdk/{path:.+}", self.pages.sdk, "The browser SDK", "pages", **anybody),
-        ]
-        return found
+    def _raw_handlers(self) -> dict[str, routes.RawHandler]:
+        """What reads its requests by itself; the names are those of `http/raw.py`."""
+        return {
+            "signal": self.signalling.handle,
+            "whip": self.whip.whip,
+            "whep": self.whip.whep,
+            "whip-options": self.whip.options,
+            "whip-session-options": self.whip.session_options,
+            "whip-patch": self.whip.patch,
+            "whip-delete": self.whip.delete,
+            "metrics": self._metrics,
+        }
 
     async def _authorize_request(self, request: web.Request, room_id: str, participant_id: str | None) -> Any:
         identity = await routes.authenticate_request(request, None)
@@ -207,7 +200,7 @@ class Node:
     async def _metrics(self, request: web.Request) -> web.Response:
         """Open while HTTP is on loopback; beyond it, for tokens that may use the API."""
         if not self.config.http.is_loopback:
-            await routes.authenticate_request(request, "crawler")
+            await routes.authenticate_request(request, auth.REST)
         body, content_type = self.metrics.render()
         return web.Response(body=body, headers={"Content-Type": content_type})
 

@@ -137,10 +137,13 @@ class WhipServer:
 
     async def options(self, request: web.Request) -> web.Response:
         """OPTIONS of an endpoint. CORS is added by the application."""
-        headers = web.Response(status=204, headers={"Accept-Post": SDP})
+        response = web.Response(status=204, headers={"Accept-Post": SDP})
         for link in self._links:
-            headers.headers.add("Link", link)
-        return headers
+            response.headers.add("Link", link)
+        return response
+
+    async def session_options(self, request: web.Request) -> web.Response:
+        return web.Response(status=204, headers={"Accept-Patch": FRAGMENT})
 
     def close(self) -> None:
         self._server.remove_listener(self._on_event)
