@@ -101,10 +101,10 @@ def serialize(
     padding: int = 0,
 ) -> bytes:
     """One packet. `extension` is a whole block (a multiple of 4 bytes) of `ext_profile`; `padding` counts its last octet."""
-    first = VERSION_2 | len(csrcs) // 4 | (0x10 if ext_profile else 0) | (0x20 if padding else 0)
+    first = VERSION_2 | len(csrcs) // 4 | (0x10 if ext_profile or extension else 0) | (0x20 if padding else 0)
     second = payload_type | (MARKER if marker else 0)
     parts = [HEADER.pack(first, second, sequence_number, timestamp, ssrc), csrcs]
-    if ext_profile:
+    if ext_profile or extension:
         parts += (EXTENSION_HEADER.pack(ext_profile, len(extension) // 4), extension)
     parts.append(payload)
     if padding:

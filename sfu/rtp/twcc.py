@@ -149,7 +149,11 @@ class ArrivalRecorder:
         if extended in arrivals:
             return
         if len(arrivals) >= MAX_WAITING:
-            arrivals.pop(next(iter(arrivals)))
+            oldest = next(iter(arrivals))
+            del arrivals[oldest]
+            if self._fresh is not None:  # it must not be told as lost
+                self._fresh = max(self._fresh, oldest + 1)
+                self._next = max(self._next or 0, oldest + 1)
         arrivals[extended] = now
         if self._fresh is None or extended < self._fresh:
             self._fresh = extended
