@@ -13,7 +13,7 @@ from typing import Any
 
 SLICE = 16  # readers served between two turns of the loop, so that many of them cannot hold it up
 BACKLOG = 10_000  # events waiting to be handed out; bounds memory when the loop is far behind
-READER_QUEUE = 256  # events one reader may have waiting; one that falls behind further is disconnected
+READER_QUEUE = 256  # events one reader may have waiting, unless told otherwise; one further behind is disconnected
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,20 @@ class BusEvent:
     room_id: str | None
     data: dict[str, Any]
     time: float
+    hidden: bool = False
+    """About a participant of whom nobody in the room may hear: for moderators only."""
 
 
 class EventReader:
     """One subscription. `next()` waits; None when it was closed or fell behind (`is_behind`)."""
 
-    def __init__(self, bus: EventBus, wanted: Callable[[BusEvent], bool]) -> None:
+    def __init__(
+        self, bus: EventBus, wanted: Callable[[BusEvent], bool], limit: int, on_behind: Callable[[], None] | None
+    ) -> None:
         self._bus = bus
         self._wanted = wanted
+        self._limit = limit
+        self._on_behind = on_behind
         self._events: deque[BusEvent] = deque()
         self._wake = asyncio.Event()
         self.is_behind = False
@@ -43,10 +49,12 @@ class EventReader:
         """Called by the bus."""
         if self.is_closed or not self._wanted(event):
             return
-        if len(self._events) >= READER_QUEUE:
+        if len(self._events) >= self._limit:
             self.is_behind = True
             self._events.clear()
             self.close()
+            if self._on_behind is not None:
+                self._on_behind()
             return
         self._events.append(event)
         self._wake.set()
@@ -77,19 +85,30 @@ class EventBus:
         self.published = 0
         self.dropped = 0
 
-    def publish(self, event_type: str, project_id: str, room_id: str | None, data: dict[str, Any]) -> None:
+    def publish(
+        self, event_type: str, project_id: str, room_id: str | None, data: dict[str, Any], *, hidden: bool = False
+    ) -> None:
         """Hand out an event to all readers that want it, in the order of the calls."""
         if len(self._backlog) >= BACKLOG:
             self.dropped += 1
             return
-        self._backlog.append(BusEvent(self._next_id, event_type, project_id, room_id, data, self._wall()))
+        self._backlog.append(BusEvent(self._next_id, event_type, project_id, room_id, data, self._wall(), hidden))
         self._next_id += 1
         self.published += 1
         self._wake.set()
 
-    def subscribe(self, wanted: Callable[[BusEvent], bool]) -> EventReader:
-        """A reader of the events for which `wanted` is true. The caller closes it."""
-        reader = EventReader(self, wanted)
+    def subscribe(
+        self,
+        wanted: Callable[[BusEvent], bool],
+        *,
+        limit: int = READER_QUEUE,
+        on_behind: Callable[[], None] | None = None,
+    ) -> EventReader:
+        """A reader of the events for which `wanted` is true. The caller closes it.
+
+        `on_behind` is told when more than `limit` events wait and the reader is closed for it.
+        """
+        reader = EventReader(self, wanted, limit, on_behind)
         self._readers[reader] = None
         return reader
 

@@ -125,8 +125,8 @@ class Status(Answer):
 
 
 class ConsoleSession(Answer):
-    signed_in: bool
-    development: bool
+    mode: Literal["dev", "signed-in", "signed-out"]
+    """dev: the development door is open to whoever sits at this machine."""
     api_key: str | None
     expires: Time | None
 

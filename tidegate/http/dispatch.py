@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -23,12 +24,10 @@ from tidegate.http.problem import Problem
 MAX_IDEMPOTENCY_KEY = 255
 
 
-def make_handler(endpoint: Endpoint, context: HttpContext):  # noqa: ANN201
-    """The aiohttp handler of an endpoint."""
+def make_handler(endpoint: Endpoint, context: HttpContext) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The aiohttp handler of an endpoint that is not raw."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if endpoint.raw:
-            return await endpoint.handler(request)
         return await _handle(endpoint, context, request)
 
     return handle

@@ -1,7 +1,7 @@
 """The form of a route: one `Endpoint` says what it takes, who may call it and what it answers.
 
 `routes.py` turns endpoints into aiohttp routes, `openapi.py` into `/openapi.json`; so the two cannot differ. What is
-served raw (WHIP, signalling, pages) has an endpoint too, with `raw=True`: its handler gets the bare request.
+served raw (WHIP, signalling) has an endpoint too: `raw` names the handler, which gets the bare request.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Endpoint:
     method: str
     path: str
     """As aiohttp writes it: `/v2/rooms/{roomId}`."""
-    handler: Callable[..., Any]
+    handler: Handler | None
+    """None for raw ones."""
     summary: str
     tag: str
     access: Access = Access.TOKEN
@@ -71,7 +72,9 @@ class Endpoint:
     query: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
     status: int = 200
-    raw: bool = False
-    """The handler takes the bare request and does everything by itself."""
+    raw: str | None = None
+    """Name of a handler given to `create_app`, which takes the bare request and does everything by itself."""
     content_types: dict[str, str] = field(default_factory=dict)
-    """For the description of raw endpoints: {"request": "application/sdp", "answer": "application/sdp"}."""
+    """Where it is not JSON: {"request": "application/sdp", "answer": "application/sdp"}."""
+    parameters: tuple[str, ...] = ()
+    """Query parameters of a raw endpoint."""

@@ -1,26 +1,54 @@
-"""All routes of the HTTP interface, as endpoints, and the application made of them."""
+"""All endpoints of the HTTP interface, and the application made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
+from media.ids import document_id
+from tidegate.auth import Identity
+from tidegate.http import about, composed, console, dispatch, events, raw, rooms, sessions
 from tidegate.http.context import HttpContext
+from tidegate.http.dispatch import make_handler
 from tidegate.http.endpoint import Endpoint
+from tidegate.http.middleware import build_middlewares
+
+RawHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CONTEXT: web.AppKey[HttpContext] = web.AppKey("context", HttpContext)
-ENDPOINTS: tuple[Endpoint, ...] = ()
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *rooms.ENDPOINTS,
+    *sessions.ENDPOINTS,
+    *composed.ENDPOINTS,
+    *events.ENDPOINTS,
+    *raw.ENDPOINTS,
+    *console.ENDPOINTS,
+    *about.ENDPOINTS,
+)
 
 
-def create_app(context: HttpContext, extra: Sequence[Endpoint] = ()) -> web.Application:
-    """The aiohttp application: our endpoints, and `extra` ones (WHIP, WHEP, signalling, pages, metrics).
+def create_app(context: HttpContext, raw_handlers: Mapping[str, RawHandler]) -> web.Application:
+    """The application. `raw_handlers`: one for each name in raw.py; an endpoint whose name is missing is not served.
 
-    An extra endpoint has `raw=True`: its handler takes the bare request, and may call `authenticate_request`.
+    Pages and other files are the caller's to add to its router.
     """
-    raise NotImplementedError
+    app = web.Application(
+        client_max_size=context.limits.max_body_bytes,
+        middlewares=build_middlewares(lambda: document_id(context.random_bytes)),
+    )
+    app[CONTEXT] = context
+    app[events.READERS] = Counter()
+    for endpoint in ENDPOINTS:
+        if endpoint.raw is None:
+            app.router.add_route(endpoint.method, endpoint.path, make_handler(endpoint, context))
+        elif endpoint.raw in raw_handlers:
+            app.router.add_route(endpoint.method, endpoint.path, raw_handlers[endpoint.raw])
+    return app
 
 
-async def authenticate_request(request: web.Request, role: str) -> object:
-    """For raw handlers: the Identity of a request, its origin and rate checked. PeerError otherwise."""
-    raise NotImplementedError
+async def authenticate_request(request: web.Request, role: str) -> Identity:
+    """For raw handlers (`role`: auth.REST or auth.MEETING): the caller, rates and origin checked. PeerError, Problem."""
+    return await dispatch.authenticate(request.app[CONTEXT], request, role)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Select, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidegate.store.models import ENDED, ONGOING, Room, Session, SessionParticipant
@@ -49,6 +49,14 @@ class Sessions(Repository):
                 people = await _people(database, session.id)
                 await _end(database, Session.id == session.id, _latest(session, people), reason)
         return len(left)
+
+    async def forget(self, before_ms: int) -> int:
+        """Delete sessions that ended before, and who was in them; how many."""
+        old = select(Session.id).where(Session.status == ENDED, Session.end < before_ms)
+        async with self.transaction() as database:
+            await database.execute(delete(SessionParticipant).where(SessionParticipant.session_id.in_(old)))
+            gone = await database.execute(delete(Session).where(Session.status == ENDED, Session.end < before_ms))
+        return gone.rowcount
 
     async def find(self, project_id: str, session_id: str) -> Session | None:
         return await self.one_or_none(

@@ -130,3 +130,15 @@ def test_logs_are_bounded():
         entries = close_log(open_log(entries, at), at)
     assert len(entries) == LOG_ENTRIES and entries[-1]["start"] == LOG_ENTRIES + 19
     assert close_log([], 5) == []
+
+
+async def test_old_sessions_are_forgotten_with_their_people(store, room):
+    for number in range(3):
+        session = await store.sessions.start(room, f"{number:024x}", 1000 * number)
+        await join(store, session, "ann", 1000 * number)
+    await store.sessions.end(f"{0:024x}", 500, "ROOM_CLOSE")
+    await store.sessions.end(f"{1:024x}", 1500, "ROOM_CLOSE")
+    assert await store.sessions.forget(1000) == 1
+    assert [s.start for s in (await store.sessions.list(room.project_id)).rows] == [2000, 1000]
+    assert (await store.sessions.participants(room.project_id, f"{0:024x}")).total == 0
+    assert (await store.sessions.participants(room.project_id, f"{1:024x}")).total == 1
