@@ -30,6 +30,8 @@ from sfu.meeting.permissions import Grants
 from tidegate import auth, keysfile
 from tidegate.admission import Doorkeeper
 from tidegate.config.model import AUTO, Config, split_host_port
+from tidegate.events import housekeeping
+from tidegate.events.autoclose import AutoClose
 from tidegate.events.bus import EventBus
 from tidegate.events.recorder import Recorder
 from tidegate.http import routes
@@ -109,11 +111,12 @@ class Node:
         self.addresses = await announced_addresses(config)
         conference.context.candidates = host_candidates(self.addresses, self.media.port)
 
-        self.bus = EventBus(time.time)
-        self.recorder = Recorder(self.store, self.bus, time.time)
-        self.media.add_listener(self.recorder.on_event)
-        self.origin = RequestOrigin(config.http)
         self.commands = MeetingCommands(self.media)
+        self.bus = EventBus(time.time)
+        self.auto_close = AutoClose(self.store, self.commands, self.bus, time.monotonic)
+        self.recorder = Recorder(self.store, self.bus, self.auto_close, time.time)
+        self.media.add_listener(self.recorder.listen)
+        self.origin = RequestOrigin(config.http)
         self.doorkeeper = Doorkeeper(self.store, time.time, leeway=config.auth.clock_leeway)
         self.signalling = await self._stack.enter_async_context(
             SignallingServer(
@@ -166,6 +169,10 @@ class Node:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.bus.run(), name="event bus")
             group.create_task(self.recorder.run(), name="recorder")
+            group.create_task(self.auto_close.run(), name="auto-close")
+            group.create_task(
+                housekeeping.run(self.store, self.config.limits, self.config.retention, time.time), name="housekeeping"
+            )
 
     async def drain(self, timeout: float) -> None:
         """Tell everybody, end every room, write what is to be written."""
