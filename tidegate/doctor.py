@@ -143,7 +143,9 @@ def check_addresses(config: Config) -> Iterator[Finding]:
     if config.rtc.announce_ips:
         yield Finding("ok", "addresses", "browsers are told " + ", ".join(config.rtc.announce_ips))
         return
-    addresses = _interface_addresses()
+    from sfu.io.addresses import local_addresses
+
+    addresses = local_addresses(loopback=False)
     yield Finding("ok", "addresses", "browsers are told " + (", ".join(addresses) or "loopback only"))
     if config.http.is_loopback:
         yield Finding("note", "reach", "HTTP is bound to loopback: only this machine can join", "--host 0.0.0.0 opens it, TLS before that")
@@ -157,13 +159,6 @@ def check_addresses(config: Config) -> Iterator[Finding]:
             "they refuse camera and microphone without https",
             "give --tls-cert and --tls-key, or a reverse proxy with TLS and --public-url https://…",
         )
-
-
-def _interface_addresses() -> list[str]:
-    import ifaddr
-
-    found = [ip.ip if isinstance(ip.ip, str) else ip.ip[0] for adapter in ifaddr.get_adapters() for ip in adapter.ips]
-    return [text for text in found if not (ip_address(text).is_loopback or ip_address(text).is_link_local)]
 
 
 def check_tls(config: Config) -> Iterator[Finding]:

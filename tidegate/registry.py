@@ -29,6 +29,7 @@ from sfu.meeting.participant import CloseReason
 from sfu.meeting.permissions import Grants
 from tidegate import auth, keysfile
 from tidegate.admission import Doorkeeper
+from tidegate.config.ice_servers import ice_servers
 from tidegate.config.model import AUTO, Config, split_host_port
 from tidegate.events import housekeeping
 from tidegate.events.autoclose import AutoClose
@@ -123,7 +124,8 @@ class Node:
                 self.media,
                 self.doorkeeper.authorize,
                 resume_window=config.sfu.resume_window,
-                ice_servers=[{"urls": [url]} for url in config.rtc.ice_servers],
+                ice_servers=lambda: ice_servers(config.rtc, wall=time.time()),
+                config=config.signalling,
             )
         )
         self.whip = WhipServer(

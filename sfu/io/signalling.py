@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -46,14 +46,14 @@ class SignallingServer:
         config: SignallingConfig | None = None,
         *,
         resume_window: float = 15.0,
-        ice_servers: Sequence[Mapping[str, Any]] = (),
+        ice_servers: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
     ) -> None:
         self.stats = SignallingStats()
         self._server = server
         self._authorize = authorize
         self._config = config if config is not None else SignallingConfig()
         self._resume_window = resume_window
-        self._ice_servers = [dict(entry) for entry in ice_servers]
+        self._ice_servers = ice_servers  # asked at each join: TURN credentials expire
         self._outbox = Outbox(self._config.max_room_backlog)
         self._connections: set[Connection] = set()
         self._unjoined = 0
@@ -302,7 +302,7 @@ class SignallingServer:
                 if other is not participant and not other.hidden
             ],
             "grants": participant.grants.to_wire(),
-            "iceServers": self._ice_servers,
+            "iceServers": [dict(entry) for entry in self._ice_servers()],
         }
 
     # Ending
