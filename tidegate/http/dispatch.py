@@ -77,7 +77,6 @@ async def authenticate(context: HttpContext, request: web.Request, role: str | N
         request[ORIGIN_REFUSED] = True
         raise PeerError(4025, "UNAUTHORIZED_REQUEST", "this apikey is not for pages of that origin")
     if role is not None:
-        if role is not None:
         auth.require_role(identity, role)
     return identity
 
