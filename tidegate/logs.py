@@ -89,5 +89,8 @@ def configure(config: LogConfig, stream: IO[str] | None = None) -> None:
     root.setLevel(config.level.upper())
     # Every request and every SCTP or ICE step of the libraries: noise unless somebody looks for exactly that.
     quiet = logging.DEBUG if config.level == "debug" else logging.WARNING
-    for name in ("aiohttp.access", "aioice", "aiortc", "alembic", "aiosqlite", "asyncio", "sqlalchemy.engine"):
-        logging.getLogger(name).setLevel(max(quiet, logging.INFO) if name == "aiosqlite" else quiet)
+    for name in ("aiohttp.access", "aioice", "aiortc", "alembic", "asyncio"):
+        logging.getLogger(name).setLevel(quiet)
+    # They log rows as they are, secrets of keys among them: never.
+    for name in ("aiosqlite", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -27,7 +27,7 @@ from sfu.io.udp import MediaServer
 from sfu.io.whip import WhipServer
 from sfu.meeting.participant import CloseReason
 from sfu.meeting.permissions import Grants
-from tidegate import auth, keysfile
+from tidegate import auth, keysfile, logs
 from tidegate.admission import Doorkeeper
 from tidegate.config.ice_servers import ice_servers
 from tidegate.config.model import AUTO, Config, split_host_port
@@ -97,6 +97,7 @@ class Node:
         self.store: Store = await open_store(config.store_url)
         self._stack.push_async_callback(self.store.close)
         self.key: ApiKey = await keysfile.prepare(config, self.store, os.urandom)
+        logs.hide(self.key.secret)
         await self.store.recover()
 
         dtls_context = DtlsContext(Certificate.generate(wall=time.time()))

@@ -114,7 +114,7 @@ class SignallingServer:
         )
         await ws.prepare(request)
         transport = request.transport
-        if not isinstance(transport, asyncio.Transport):
+        if transport is None:
             return ws  # gone already
         connection = Connection(
             ws,
