@@ -1,0 +1,160 @@
+"""The HTTP interface without the media plane: a real store, a stand-in for meetings, tokens, a client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jwt
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from media.errors import PeerError
+from sfu.meeting.participant import CloseReason
+from sfu.meeting.permissions import Grants
+from tests.support.clock import Clock
+from tidegate.config.model import AuthConfig, LimitsConfig
+from tidegate.events.bus import EventBus
+from tidegate.http.context import HttpContext
+from tidegate.http.routes import create_app
+from tidegate.store import ApiKey, Room, RoomOptions, Store, open_store
+
+
+@dataclass
+class FakeMeetings:
+    """Live rooms as plain dicts: room id -> participant id -> grants."""
+
+    rooms: dict[str, dict[str, Grants]] = field(default_factory=dict)
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def end_room(self, room_id: str, reason: CloseReason) -> bool:
+        self.calls.append(("end", room_id, reason))
+        return self.rooms.pop(room_id, None) is not None
+
+    def remove(self, room_id: str, participant_id: str, reason: CloseReason) -> bool:
+        self.calls.append(("remove", room_id, participant_id, reason))
+        return self.rooms.get(room_id, {}).pop(participant_id, None) is not None
+
+    def set_grants(self, room_id: str, participant_id: str, changes: dict[str, Any]) -> Grants:
+        people = self.rooms.get(room_id, {})
+        if participant_id not in people:
+            raise PeerError(4066, "REMOVE_PARTICIPANT_FAILED", "no such participant")
+        people[participant_id] = Grants.from_wire(changes, people[participant_id])
+        return people[participant_id]
+
+
+@dataclass
+class Api:
+    """One server with one project; `key` is its first key."""
+
+    client: TestClient
+    context: HttpContext
+    store: Store
+    meetings: FakeMeetings
+    bus: EventBus
+    wall: Clock
+    now: Clock
+    key: ApiKey
+
+    def token(self, key: ApiKey | None = None, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
+        """A token of this project: may do everything, for two hours. A claim given as None is left out."""
+        key = key or self.key
+        payload = {
+            "apikey": key.api_key,
+            "permissions": ["allow_join", "allow_mod"],
+            "version": 2,
+            "iat": int(self.wall.time),
+            "exp": int(self.wall.time) + 7200,
+            **claims,
+        }
+        payload = {name: value for name, value in payload.items() if value is not None}
+        return jwt.encode(payload, key.secret, algorithm="HS256", headers=header)
+
+    async def call(
+        self, method: str, path: str, *, token: str | None = "", status: int | None = 200, **more: Any
+    ) -> Any:
+        """A request, and its JSON. `token`: "" makes a good one, None sends none. `status` None: not looked at."""
+        async with self.request(method, path, token=token, **more) as response:
+            body = await read_json(response)
+            assert status in (None, response.status), (response.status, body)
+            return body
+
+    def request(self, method: str, path: str, *, token: str | None = "", **more: Any) -> Any:
+        headers = dict(more.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = token or self.token()
+        return self.client.request(method, path, headers=headers, **more)
+
+    async def room(self, custom_room_id: str | None = None, key: ApiKey | None = None) -> Room:
+        key = key or self.key
+        options = RoomOptions(custom_room_id=custom_room_id)
+        return (await self.store.rooms.create(key.project_id, key.api_key, options))[0]
+
+    async def session(self, room: Room, *people: str, session_id: str = "5" * 24) -> str:
+        """A running session, in the store and in the meeting plane."""
+        at_ms = int(self.wall.time * 1000)
+        session = await self.store.sessions.start(room, session_id, at_ms)
+        self.meetings.rooms[room.room_id] = {}
+        for name in people:
+            details = {"mode": "SEND_AND_RECV", "meta_data": None, "device_info": {}, "hidden": name == "ghost"}
+            await self.store.sessions.joined(session, name, name=name.title(), at_ms=at_ms, **details)
+            self.meetings.rooms[room.room_id][name] = Grants.full()
+        return session_id
+
+    async def other_key(self) -> ApiKey:
+        """A key of another project."""
+        return await self.store.keys.create((await self.store.projects.create("other")).id)
+
+
+async def read_json(response: ClientResponse) -> Any:
+    if response.content_type in ("application/json", "application/problem+json"):
+        return await response.json(content_type=None)
+    return await response.text()
+
+
+@asynccontextmanager
+async def running_api(
+    folder: Path,
+    *,
+    limits: LimitsConfig | None = None,
+    loopback: bool = True,
+    dev: bool = False,
+    public_url: str | None = None,
+    raw_handlers: dict[str, Any] | None = None,
+) -> AsyncIterator[Api]:
+    wall, now = Clock(), Clock(1000.0)
+    store = await open_store(f"sqlite+aiosqlite:///{folder / 'store.db'}", wall=wall)
+    meetings, bus = FakeMeetings(), EventBus(wall)
+    context = HttpContext(
+        limits=limits or LimitsConfig(),
+        auth=AuthConfig(),
+        store=store,
+        meetings=meetings,
+        bus=bus,
+        wall=wall,
+        now=now,
+        random_bytes=os.urandom,
+        public_url=lambda request: public_url or f"{request.scheme}://{request.host}",
+        client_address=lambda request: request.headers.get("Test-Address", "127.0.0.1"),
+        ready=lambda: None,
+        loopback=loopback,
+        dev=dev,
+        allowed_hosts=frozenset({"meet.example.org"}),
+    )
+    key = await store.first_key()
+    app: web.Application = create_app(context, raw_handlers or {})
+    hand_out = asyncio.create_task(bus.run())
+    try:
+        async with TestClient(TestServer(app)) as client:
+            yield Api(client, context, store, meetings, bus, wall, now, key)
+            bus.close()
+    finally:
+        hand_out.cancel()
+        with suppress(asyncio.CancelledError):
+            await hand_out
+        await store.close()
