@@ -31,7 +31,7 @@ class Doorkeeper:
         if not identity.grants.join:
             reason = "this token must ask to be let in, and there is nobody to ask on this way in"
             raise Refusal.UNAUTHORIZED_REQUEST(reason if identity.grants.ask else "this token does not allow joining")
-        room = await self._store.rooms.find(identity.project_id, room_id)
+        room = await self._store.rooms.find(identity.project_id, room_id) if room_id.isprintable() else None
         if room is None:
             if identity.room_id not in (None, room_id):
                 raise Refusal.UNAUTHORIZED_MEETING_ID("the token is for another room")
@@ -41,6 +41,8 @@ class Doorkeeper:
             raise Refusal.MEETING_ID_DISABLED("this meeting has been closed for good")
         chosen = participant_id or identity.participant_id
         if chosen is not None:
+            if not auth.is_identifier(chosen):
+                raise Refusal.INVALID_PARTICIPANT_ID(f"1 to {auth.MAX_ID_CHARS} visible characters, no spaces")
             auth.require_participant(identity, chosen)
         allowed = room.allowed_participant_ids
         if allowed and chosen not in allowed:

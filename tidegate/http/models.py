@@ -162,7 +162,7 @@ class CreateRoom(WithIdentifiers, Body):
     auto_close_config: AutoCloseConfig = AutoCloseConfig()
     auto_start_config: AutoStartConfig | None = None
     multi_composition: MultiComposition | None = None
-    allowed_participant_ids: Annotated[list[Identifier], Field(max_length=1000)] | None = None
+    allowed_participant_ids: Annotated[list[Identifier], Field(min_length=1, max_length=1000)] | None = None
 
     @field_validator("custom_room_id")
     @classmethod

@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from media.ids import document_id
-from sfu.io.signalling_ports import Admission
-from tidegate.admission import admit
+from tidegate.auth import Identity
 from tidegate.http import about, composed, console, dispatch, events, raw, rooms, sessions
 from tidegate.http.context import HttpContext
 from tidegate.http.dispatch import make_handler
@@ -50,21 +49,6 @@ def create_app(context: HttpContext, raw_handlers: Mapping[str, RawHandler]) -> 
     return app
 
 
-# For WHIP and WHEP, whose tokens may be of either role
-
-
-async def authorize_request(request: web.Request, room_name: str, participant_id: str | None) -> Admission:
-    """What the caller may do in that room; PeerError or Problem when they may not enter.
-
-    Nobody can let them in there, so a token that may only ask is refused.
-    """
-    context = request.app[CONTEXT]
-    identity = await dispatch.authenticate(context, request, None)
-    dispatch.require_grants(identity, ("join",))
-    return await admit(context.store, identity, room_name, participant_id, context.random_bytes)
-
-
-async def owns_participant(request: web.Request, project_id: str | None, participant_id: str) -> bool:
-    """Whether the caller may act on a participant of that project."""
-    identity = await dispatch.authenticate(request.app[CONTEXT], request, None)
-    return identity.project_id == project_id and identity.participant_id in (None, participant_id)
+async def authenticate_request(request: web.Request, role: str | None) -> Identity:
+    """For raw handlers (`role`: auth.REST, auth.MEETING, None for any): the caller, rates and origin checked. PeerError, Problem."""
+    return await dispatch.authenticate(request.app[CONTEXT], request, role)
