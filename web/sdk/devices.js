@@ -35,13 +35,16 @@ export async function openDevices({ audio = false, video = false }) {
   }
 }
 
-/** @param {string} [deviceId] @returns {MediaTrackConstraints} */
+/**
+ * @param {ConstrainDOMString} [deviceId] a string is a demand, {ideal: string} a wish
+ * @returns {MediaTrackConstraints}
+ */
 export function micConstraints(deviceId) {
-  return { ...AUDIO_PROCESSING, ...(deviceId ? { deviceId: { exact: deviceId } } : {}) };
+  return { ...AUDIO_PROCESSING, ...device(deviceId) };
 }
 
 /**
- * @param {string} [deviceId]
+ * @param {ConstrainDOMString} [deviceId] a string is a demand, {ideal: string} a wish
  * @param {keyof typeof RESOLUTIONS} [quality]
  * @param {string} [facingMode]
  * @returns {MediaTrackConstraints}
@@ -52,10 +55,12 @@ export function webcamConstraints(deviceId, quality = "hd", facingMode) {
     width: { ideal: size.width },
     height: { ideal: size.height },
     frameRate: { ideal: size.frameRate },
-    ...(deviceId ? { deviceId: { exact: deviceId } } : {}),
+    ...device(deviceId),
     ...(facingMode && !deviceId ? { facingMode: { ideal: facingMode } } : {}),
   };
 }
+
+const device = (id) => (id ? { deviceId: typeof id === "string" ? { exact: id } : id } : {});
 
 /**
  * Asks the person for a screen, a window or a tab, with its sound where the browser can.

@@ -32,6 +32,8 @@ export class TidegateError extends Error {
     super(message, cause === undefined ? undefined : { cause });
     this.name = name;
     this.code = code;
+    /** Which device or source it is about, where it is about one. @type {"mic"|"webcam"|undefined} */
+    this.source = undefined;
   }
 }
 

@@ -35,7 +35,7 @@ export class LocalMedia {
     this.#options = options;
     this.#onError = onError;
     this.#onSelected = onSelected;
-    this.#chosen.webcam = options.defaultCamera;
+    this.#chosen = { mic: options.defaultMicrophone, webcam: options.defaultCamera };
   }
 
   /** {deviceId, label} of what is open, or {} @param {"mic"|"webcam"} source */
@@ -131,7 +131,7 @@ export class LocalMedia {
       const entry = this.#media.get(source);
       // A source that is off takes the new device when it is turned on; only an open microphone has one to replace.
       if (!entry?.track && typeof choice === "string") return;
-      const track = typeof choice === "string" ? await this.#open(source) : trackOf(choice, KIND_OF_SOURCE[source]);
+      const track = typeof choice === "string" ? await this.#open(source, true) : trackOf(choice, KIND_OF_SOURCE[source]);
       const on = entry?.on ?? false;
       track.enabled = on || source === "webcam";
       await this.#publisher?.replaceTrack(source, track);
@@ -201,15 +201,20 @@ export class LocalMedia {
     return this.#publisher;
   }
 
-  #constraints(source) {
+  #constraints(source, strict = false) {
     const { quality, maxResolution, facingMode } = this.#options;
-    if (source === "mic") return micConstraints(this.#chosen.mic);
-    return webcamConstraints(this.#chosen.webcam, quality ?? maxResolution, facingMode);
+    // A wish, except where somebody has just chosen it: the device of last time may be in another bag today.
+    const chosen = this.#chosen[source];
+    const deviceId = chosen && !strict ? { ideal: chosen } : chosen;
+    if (source === "mic") return micConstraints(deviceId);
+    return webcamConstraints(deviceId, quality ?? maxResolution, facingMode);
   }
 
-  async #open(source) {
+  async #open(source, strict = false) {
     const kind = source === "mic" ? "audio" : "video";
-    const stream = await openDevices({ [kind]: this.#constraints(source) });
+    const stream = await openDevices({ [kind]: this.#constraints(source, strict) }).catch((error) => {
+      throw Object.assign(error, { source });
+    });
     return /** @type {MediaStreamTrack} */ (stream.getTracks()[0]);
   }
 
@@ -224,7 +229,7 @@ export class LocalMedia {
       });
       for (const track of stream.getTracks()) found.set(track.kind === "audio" ? "mic" : "webcam", track);
     } catch (error) {
-      if (sources.length === 1) this.#onError(error);
+      if (sources.length === 1) this.#onError(Object.assign(error, { source: sources[0] }));
       // A missing camera must not cost the microphone: each alone.
       else for (const source of sources) for (const pair of await this.#openTogether([source])) found.set(...pair);
     }
@@ -244,7 +249,8 @@ export class LocalMedia {
       await this.stopScreen().catch(this.#onError);
       return;
     }
-    this.#onError(sdkError("DEVICE_LOST", `The ${source === "mic" ? "microphone" : "camera"} is gone`));
+    const gone = sdkError("DEVICE_LOST", `The ${source === "mic" ? "microphone" : "camera"} is gone`);
+    this.#onError(Object.assign(gone, { source }));
     this.#chosen[source] = undefined;
     await this.turnOff(source).catch(this.#onError);
   }

@@ -38,6 +38,7 @@ const MODES = { SEND_AND_RECV: "SEND_AND_RECV", CONFERENCE: "SEND_AND_RECV", REC
  * @property {MediaStream | MediaStreamTrack} [customCameraVideoTrack]
  * @property {MediaStream | MediaStreamTrack} [customMicrophoneAudioTrack]
  * @property {string} [defaultCamera] device id
+ * @property {string} [defaultMicrophone] device id; an addition of Tidegate
  * @property {"UDP_OVER_TCP"|"UDP_ONLY"|"TCP_ONLY"} [preferredProtocol] only the default is supported
  */
 

@@ -1,0 +1,87 @@
+/** The meeting page from the link to the last word: token, pre-join, call, and what is said afterwards. */
+
+import { VideoSDK } from "/sdk/tidegate.js";
+import { Call } from "./call.js";
+import { roomToken, session } from "./console.js";
+import { byId, drawIcons, icon, showOnly } from "./dom.js";
+import { formatSpan, t, translate } from "./i18n.js";
+import { guestToken, rememberRoom } from "./memory.js";
+import { Prejoin } from "./prejoin.js";
+import { leftWords, problemWords } from "./problems.js";
+
+const MANUAL_LEAVE = 1101;
+const roomId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+
+function showMessage({ title, text }, { again, picture }) {
+  byId("message-title").textContent = title;
+  byId("message-text").textContent = text;
+  byId("message-again").textContent = again;
+  byId("message-icon").replaceChildren(icon(picture));
+  showOnly("message");
+  byId("message-title").focus();
+}
+
+const showProblem = (error) => showMessage(problemWords(error), { again: t("problem.retry"), picture: "warn" });
+
+/** Guests bring a token in their link; everybody else asks the server, which may want them to sign in. */
+async function access() {
+  const token = guestToken(roomId);
+  if (token) return { token: async () => token, canInvite: false };
+  const { mode } = await session();
+  if (mode === "signed-out") {
+    location.replace(`/?next=${encodeURIComponent(location.pathname)}`);
+    return null;
+  }
+  // Asked now to find out whether there is such a room, and again at each attempt, for tokens expire.
+  await roomToken(roomId);
+  return { token: async () => (await roomToken(roomId)).token, canInvite: true };
+}
+
+function makeMeeting(token, choices) {
+  VideoSDK.config(token);
+  return VideoSDK.initMeeting({
+    meetingId: roomId,
+    name: choices.name,
+    micEnabled: Boolean(choices.mic),
+    webcamEnabled: Boolean(choices.cam),
+    customMicrophoneAudioTrack: choices.mic ?? undefined,
+    customCameraVideoTrack: choices.cam ?? undefined,
+    defaultCamera: choices.camera,
+    defaultMicrophone: choices.microphone,
+  });
+}
+
+async function enter(entry) {
+  const choices = await new Prejoin(roomId).run();
+  const meeting = makeMeeting(await entry.token(), choices);
+  const call = new Call(meeting, { roomId, canInvite: entry.canInvite, speaker: choices.speaker });
+  meeting.on("meeting-left", (reason) => {
+    call.stop();
+    const text = call.seconds > 1 ? t("left.after", { time: formatSpan(call.seconds) }) : "";
+    const picture = reason?.code === MANUAL_LEAVE ? "leave" : "warn";
+    showMessage({ title: leftWords(reason), text }, { again: t("left.again"), picture });
+  });
+  await meeting.join();
+  rememberRoom(roomId);
+  call.start();
+}
+
+async function main() {
+  translate(document);
+  drawIcons(document);
+  document.title = t("meeting.title", { room: roomId });
+  byId("message-again").addEventListener("click", () => location.reload());
+  if (!globalThis.RTCPeerConnection) {
+    const words = { title: t("problem.unsupported.title"), text: t("problem.unsupported.text") };
+    showMessage(words, { again: t("problem.retry"), picture: "warn" });
+    return;
+  }
+  try {
+    const entry = await access();
+    if (entry) await enter(entry);
+  } catch (error) {
+    showProblem(error);
+  }
+}
+
+main();

@@ -1,0 +1,48 @@
+/** What this browser remembers: name, devices, the rooms it was in; for one tab, an invited guest's token. */
+
+const KEY = "tidegate";
+const RECENT_MOST = 5;
+
+function read() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY) ?? "{}");
+  } catch {
+    return {}; // storage may be switched off; a page without memory still works
+  }
+}
+
+function write(changes) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify({ ...read(), ...changes }));
+  } catch {
+    // as above
+  }
+}
+
+/** @returns {{name?: string, camera?: string, microphone?: string, speaker?: string, micOn?: boolean, camOn?: boolean}} */
+export const preferences = () => read().preferences ?? {};
+export const prefer = (changes) => write({ preferences: { ...preferences(), ...changes } });
+
+/** @returns {{roomId: string, at: number}[]} newest first */
+export const recentRooms = () => read().recent ?? [];
+export const forgetRooms = () => write({ recent: [] });
+export function rememberRoom(roomId) {
+  const others = recentRooms().filter((room) => room.roomId !== roomId);
+  write({ recent: [{ roomId, at: Date.now() }, ...others].slice(0, RECENT_MOST) });
+}
+
+/**
+ * The token an invite link carries behind its `#`. It is taken out of the address bar, so that nobody reads it off a
+ * shared screen or copies it unknowingly, and kept for this tab, so that a reload works.
+ * @param {string} roomId
+ * @returns {string | null}
+ */
+export function guestToken(roomId) {
+  const key = `${KEY}.token.${roomId}`;
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token) {
+    history.replaceState(null, "", location.pathname + location.search);
+    sessionStorage.setItem(key, token);
+  }
+  return token ?? sessionStorage.getItem(key);
+}

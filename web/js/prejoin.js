@@ -1,0 +1,166 @@
+/** Before the meeting: look at oneself, choose devices and a name. */
+
+import { VideoSDK } from "/sdk/tidegate.js";
+import { micConstraints, openDevices, webcamConstraints } from "/sdk/devices.js";
+import { fillMenus } from "./device-menus.js";
+import { byId, icon, make, showOnly } from "./dom.js";
+import { t } from "./i18n.js";
+import { prefer, preferences } from "./memory.js";
+import { watchLevel } from "./meter.js";
+import { deviceWords } from "./problems.js";
+
+const DEVICE = { audio: "microphone", video: "camera" };
+
+/**
+ * @typedef {object} Choices
+ * @property {string} name
+ * @property {MediaStreamTrack | null} mic
+ * @property {MediaStreamTrack | null} cam
+ * @property {string} [camera] device id
+ * @property {string} [microphone]
+ * @property {string} [speaker]
+ */
+
+export class Prejoin {
+  /** @type {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} */
+  #tracks = { audio: null, video: null };
+  #problems = new Map();
+  #stopMeter = () => {};
+
+  /** @param {string} roomId */
+  constructor(roomId) {
+    byId("pre-room").textContent = t("pre.room", { room: roomId });
+    byId("name").value = preferences().name ?? "";
+    byId("pre-mic").addEventListener("click", () => this.#toggle("audio"));
+    byId("pre-cam").addEventListener("click", () => this.#toggle("video"));
+    byId("pre-microphone").addEventListener("change", (event) => this.#choose("audio", event.target.value));
+    byId("pre-camera").addEventListener("change", (event) => this.#choose("video", event.target.value));
+    byId("pre-speaker").addEventListener("change", (event) => prefer({ speaker: event.target.value }));
+    VideoSDK.on("device-changed", this.#refill);
+  }
+
+  /** Shows the page until somebody presses "join". @returns {Promise<Choices>} */
+  async run() {
+    showOnly("prejoin");
+    this.#render();
+    byId("pre-heading").focus({ preventScroll: true });
+    const { micOn = true, camOn = true } = preferences();
+    const opened = this.#open([micOn && "audio", camOn && "video"].filter(Boolean));
+    await new Promise((resolve) => {
+      byId("pre-form").addEventListener("submit", (event) => {
+        event.preventDefault();
+        resolve(undefined);
+      });
+    });
+    this.setBusy(true);
+    // Who is quicker than the devices still enters with them.
+    await opened;
+    return this.#finish();
+  }
+
+  /** @param {boolean} busy */
+  setBusy(busy) {
+    byId("join").disabled = busy;
+    byId("join").textContent = t(busy ? "pre.joining" : "pre.join");
+  }
+
+  #finish() {
+    VideoSDK.off("device-changed", this.#refill);
+    this.#stopMeter();
+    byId("preview").srcObject = null;
+    const name = byId("name").value.trim() || t("pre.guest");
+    const { camera, microphone, speaker } = preferences();
+    prefer({ name: byId("name").value.trim(), micOn: Boolean(this.#tracks.audio), camOn: Boolean(this.#tracks.video) });
+    return { name, mic: this.#tracks.audio, cam: this.#tracks.video, camera, microphone, speaker };
+  }
+
+  #refill = () => {
+    const { camera, microphone, speaker } = preferences();
+    fillMenus(byId("pre-form"), {
+      audioinput: this.#tracks.audio?.getSettings().deviceId ?? microphone,
+      videoinput: this.#tracks.video?.getSettings().deviceId ?? camera,
+      audiooutput: speaker,
+    });
+  };
+
+  #constraints(kind) {
+    const { camera, microphone } = preferences();
+    const deviceId = kind === "audio" ? microphone : camera;
+    // A wish, not a demand: the device of last time may be in another bag today.
+    const wish = deviceId ? { ideal: deviceId } : undefined;
+    return kind === "audio" ? micConstraints(wish) : webcamConstraints(wish);
+  }
+
+  /** @param {("audio"|"video")[]} kinds */
+  async #open(kinds) {
+    if (kinds.length) {
+      for (const kind of kinds) this.#problems.delete(kind);
+      try {
+        const stream = await openDevices(Object.fromEntries(kinds.map((kind) => [kind, this.#constraints(kind)])));
+        for (const track of stream.getTracks()) this.#take(track);
+      } catch (error) {
+        if (kinds.length > 1) for (const kind of kinds) await this.#open([kind]);
+        else this.#problems.set(kinds[0], error);
+      }
+    }
+    this.#render();
+    this.#refill();
+  }
+
+  #take(track) {
+    this.#tracks[track.kind]?.stop();
+    this.#tracks[track.kind] = track;
+    track.onended = () => {
+      if (this.#tracks[track.kind] !== track) return;
+      this.#tracks[track.kind] = null;
+      this.#problems.set(track.kind, { name: "DEVICE_LOST" });
+      this.#render();
+    };
+  }
+
+  async #toggle(kind) {
+    const track = this.#tracks[kind];
+    if (!track) {
+      await this.#open([kind]);
+      return;
+    }
+    this.#tracks[kind] = null;
+    track.stop();
+    this.#render();
+  }
+
+  async #choose(kind, deviceId) {
+    prefer({ [DEVICE[kind]]: deviceId });
+    if (this.#tracks[kind]) await this.#open([kind]);
+  }
+
+  #render() {
+    const { audio, video } = this.#tracks;
+    const preview = byId("preview");
+    if (preview.srcObject?.getVideoTracks()[0] !== video) preview.srcObject = video && new MediaStream([video]);
+    byId("preview-off").hidden = Boolean(video);
+    this.#button("pre-mic", "mic", Boolean(audio));
+    this.#button("pre-cam", "cam", Boolean(video));
+    this.#stopMeter();
+    this.#stopMeter = audio ? watchLevel(audio, showLevel) : () => {};
+    byId("pre-problems").replaceChildren(
+      ...[...this.#problems].map(([kind, error]) =>
+        make("div", { class: "pre-problem" }, icon("warn"), make("p", {}, deviceWords(error, DEVICE[kind])),
+          make("button", { class: "button small", type: "button", click: () => this.#open([kind]) }, t("pre.retry"))),
+      ),
+    );
+  }
+
+  #button(id, name, on) {
+    const button = byId(id);
+    button.classList.toggle("off", !on);
+    button.setAttribute("aria-label", t(`call.${name}.${on ? "off" : "on"}`));
+    button.title = t(`call.${name}.${on ? "off" : "on"}`);
+    button.replaceChildren(icon(on ? name : `${name}Off`));
+  }
+}
+
+function showLevel(level) {
+  byId("level").setAttribute("aria-valuenow", String(Math.round(level * 100)));
+  byId("level").firstElementChild.style.transform = `scaleX(${level.toFixed(3)})`;
+}

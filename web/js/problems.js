@@ -1,0 +1,45 @@
+/** What went wrong, in words of the catalogue. */
+
+import { has, t } from "./i18n.js";
+
+const NETWORK = [0, 3104, 3105, 3106];
+const BUSY = [4098, 429, 503];
+const BAD_TOKEN = [4001, 4002, 4008, 4053, 4101, 4102, 4103];
+const NOT_YOURS = [4022, 4023];
+
+function kindOf(code) {
+  if (has(`problem.${code}.title`)) return code;
+  if (NETWORK.includes(code)) return "network";
+  if (BUSY.includes(code)) return "busy";
+  if (BAD_TOKEN.includes(code)) return "token";
+  if (NOT_YOURS.includes(code)) return "notYours";
+  return "other";
+}
+
+/** @param {any} error with `code` and `message` @returns {{title: string, text: string}} */
+export function problemWords(error) {
+  const kind = kindOf(error.code === 404 ? 4003 : error.code);
+  return { title: t(`problem.${kind}.title`), text: t(`problem.${kind}.text`, { reason: error.message }) };
+}
+
+/** @param {any} error @param {"camera"|"microphone"} device */
+export function deviceWords(error, device) {
+  const key = `media.${error.name}.${device}`;
+  return t(has(key) ? key : `media.other.${device}`);
+}
+
+/** One line for a toast; null where nothing need be said. @param {any} error */
+export function errorLine(error) {
+  if (error.name === "SCREEN_SHARE_CANCELLED") return null; // who cancels knows it
+  if (error.source === "mic" || error.source === "webcam") {
+    return deviceWords(error, error.source === "mic" ? "microphone" : "camera");
+  }
+  if ([4024, 4025, 4093].includes(error.code)) return t("toast.notAllowed");
+  return t("toast.failed", { reason: error.message });
+}
+
+/** @param {{code?: number} | undefined} reason of `meeting-left` */
+export function leftWords(reason) {
+  const key = `left.${reason?.code}`;
+  return t(has(key) ? key : "left.other");
+}

@@ -1,0 +1,95 @@
+/** One rectangle of the stage: somebody's camera or screen. */
+
+import { faceOf } from "./codes.js";
+import { icon, make } from "./dom.js";
+import { t } from "./i18n.js";
+
+/** @param {{local: boolean, displayName: string, id: string}} participant */
+export function nameOf(participant) {
+  return participant.displayName || (participant.local ? t("call.you") : t("pre.guest"));
+}
+
+export class Tile {
+  #video = make("video", { playsinline: true, muted: true, autoplay: true });
+  #initials = make("span", { class: "initials", "aria-hidden": "true" });
+  #face = make("div", { class: "face" }, this.#initials);
+  #name = make("span", { class: "label-name" });
+  #status = make("span", {});
+  #enlarge;
+
+  /**
+   * @param {any} participant
+   * @param {"video"|"share"} kind
+   * @param {() => void} onEnlarge
+   */
+  constructor(participant, kind, onEnlarge) {
+    this.participant = participant;
+    this.kind = kind;
+    this.#enlarge = make("button", { class: "enlarge", type: "button", "aria-pressed": "false", click: onEnlarge }, icon("enlarge"));
+    this.#video.muted = true; // sounds have elements of their own
+    this.element = make(
+      "article",
+      { class: `tile ${kind === "share" ? "share" : ""}`, "data-participant": participant.id, "data-kind": kind },
+      this.#face, this.#video, make("div", { class: "label" }, this.#status, this.#name), this.#enlarge,
+    );
+    this.element.classList.toggle("local", participant.local);
+    this.element.classList.toggle("mirrored", participant.local && kind === "video");
+  }
+
+  /** Makes the tile show what is. @param {{enlarged: boolean, away: boolean}} state */
+  update({ enlarged, away }) {
+    const { participant, kind } = this;
+    const stream = participant.streamOf(kind);
+    const track = stream?.track ?? null;
+    if ((this.#video.srcObject?.getTracks()[0] ?? null) !== track) {
+      this.#video.srcObject = track && new MediaStream([track]);
+    }
+    this.#video.hidden = !track;
+    this.#face.hidden = Boolean(track);
+    const name = nameOf(participant);
+    const { initials, hue } = faceOf(name);
+    this.#initials.textContent = initials;
+    this.element.style.setProperty("--hue", String(hue));
+    const shown = kind === "share" ? this.#screenName(name) : participant.local ? t("call.youName", { name }) : name;
+    this.#name.textContent = shown;
+    const silent = kind === "video" && !participant.micOn;
+    this.#status.replaceChildren(...(silent ? [icon("micOff")] : []));
+    this.element.classList.toggle("away", away);
+    this.element.setAttribute("aria-label", this.#description(shown, silent, Boolean(track), away));
+    this.#enlarge.setAttribute("aria-pressed", String(enlarged));
+    this.#enlarge.setAttribute("aria-label", t(enlarged ? "call.shrink" : "call.enlarge", { name: shown }));
+    this.#enlarge.title = t(enlarged ? "call.shrink" : "call.enlarge", { name: shown });
+  }
+
+  /** @param {boolean} speaking */
+  setSpeaking(speaking) {
+    this.element.classList.toggle("speaking", speaking);
+  }
+
+  /** @param {import("./tiles.js").Rect | null} rect null: no place */
+  place(rect) {
+    this.element.hidden = !rect;
+    if (!rect) return;
+    const { style } = this.element;
+    style.transform = `translate(${Math.round(rect.x)}px, ${Math.round(rect.y)}px)`;
+    style.width = `${Math.round(rect.width)}px`;
+    style.height = `${Math.round(rect.height)}px`;
+  }
+
+  remove() {
+    this.#video.srcObject = null;
+    this.element.remove();
+  }
+
+  #screenName(name) {
+    return this.participant.local ? t("call.yourScreen") : t("call.screenOf", { name });
+  }
+
+  #description(shown, silent, seen, away) {
+    const parts = [shown];
+    if (silent) parts.push(t("call.micIsOff"));
+    if (this.kind === "video" && !seen) parts.push(t("call.camIsOff"));
+    if (away) parts.push(t("call.disconnected"));
+    return parts.join(", ");
+  }
+}

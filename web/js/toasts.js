@@ -1,0 +1,32 @@
+/** Short messages above the controls, read out by screen readers. */
+
+import { byId, make } from "./dom.js";
+
+const SHOWN_MS = 5000;
+const QUESTION_SHOWN_MS = 20000; // somebody must read it, decide and reach the button
+const MOST = 4;
+
+/**
+ * @param {string} text
+ * @param {{bad?: boolean, action?: {label: string, run: () => void}}} [options]
+ */
+export function toast(text, { bad = false, action } = {}) {
+  const box = byId("toasts");
+  const message = make("div", { class: bad ? "toast bad" : "toast" }, make("span", {}, text));
+  const remove = () => message.remove();
+  if (action) {
+    const run = () => {
+      remove();
+      action.run();
+    };
+    message.append(make("button", { class: "button small primary", type: "button", click: run }, action.label));
+  }
+  box.append(message);
+  while (box.children.length > MOST) box.firstElementChild.remove();
+  setTimeout(remove, action ? QUESTION_SHOWN_MS : SHOWN_MS);
+}
+
+/** Said to screen readers only, for what the eye sees anyway. @param {string} text */
+export function announce(text) {
+  byId("alerts").textContent = text;
+}
