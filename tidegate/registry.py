@@ -28,7 +28,8 @@ from sfu.io.udp import MediaServer
 from sfu.io.whip import WhipServer
 from sfu.meeting.participant import CloseReason
 from sfu.meeting.permissions import Grants
-from tidegate import admission, auth, keysfile, logs
+from tidegate import auth, keysfile, logs
+from tidegate.admission import Doorkeeper
 from tidegate.config.ice_servers import ice_servers
 from tidegate.config.model import AUTO, Config, split_host_port
 from tidegate.events import housekeeping
@@ -119,10 +120,11 @@ class Node:
         self.recorder = Recorder(self.store, self.bus, self.auto_close, time.time)
         self.media.add_listener(self.recorder.listen)
         self.origin = RequestOrigin(config.http)
+        self.doorkeeper = Doorkeeper(self.store, time.time, leeway=config.auth.clock_leeway)
         self.signalling = await self._stack.enter_async_context(
             SignallingServer(
                 self.media,
-                self._authorize_token,
+                self.doorkeeper.authorize,
                 resume_window=config.sfu.resume_window,
                 ice_servers=lambda: ice_servers(config.rtc, wall=time.time()),
                 config=config.signalling,
@@ -198,25 +200,13 @@ class Node:
             "metrics": self._metrics,
         }
 
-    async def _authorize_token(self, token: str, room_id: str, participant_id: str | None) -> Admission:
-        return await admission.authorize(
-            self.store,
-            token,
-            room_id,
-            participant_id,
-            now_wall=time.time(),
-            leeway=self.config.auth.clock_leeway,
-            random_bytes=os.urandom,
-        )
-
     async def _authorize_request(self, request: web.Request, room_id: str, participant_id: str | None) -> Admission:
         identity = await routes.authenticate_request(request, None)
-        return await admission.admit(self.store, identity, room_id, participant_id, os.urandom)
+        return await self.doorkeeper.admit(identity, room_id, participant_id)
 
     async def _owns(self, request: web.Request, project_id: str | None, participant_id: str) -> bool:
-        """Whether the request's token may end a WHIP or WHEP session: same project, and not another participant's."""
         identity = await routes.authenticate_request(request, None)
-        return identity.project_id == project_id and identity.participant_id in (None, participant_id)
+        return await self.doorkeeper.owns(identity, project_id, participant_id)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """Open while HTTP is on loopback; beyond it, for tokens that may use the API."""
