@@ -14,7 +14,7 @@ from aiohttp import web
 
 from media.errors import ConfigError
 from tidegate.config.model import Config
-from tidegate.config.reload import CertificateFiles
+from tidegate.config.reload import CertificateFiles, Loader, Reloader
 from tidegate.observe import settle_garbage_collector
 from tidegate.registry import Node
 
@@ -24,22 +24,24 @@ LAST_WORDS = 0.25  # seconds for close frames and DTLS goodbyes to leave, once n
 ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # what to print for a host that no browser can open
 
 
-def run(config: Config) -> int:
-    """The exit code. ConfigError, for one line and code 2, goes to the command line."""
+def run(config: Config, loader: Loader | None = None) -> int:
+    """The exit code. ConfigError, for one line and code 2, goes to the command line. `loader` reads `config` again."""
     try:
         import uvloop
 
-        return uvloop.run(serve(config))
+        return uvloop.run(serve(config, loader))
     except ImportError:
-        return asyncio.run(serve(config))
+        return asyncio.run(serve(config, loader))
 
 
-async def serve(config: Config) -> int:
+async def serve(config: Config, loader: Loader | None = None) -> int:
     """Start, say where, wait for SIGTERM or SIGINT, end."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if loader is not None:
+        Reloader(config, loader).install(loop)
     certificate = CertificateFiles(config.http.tls_cert, config.http.tls_key) if config.http.is_tls else None
     async with Node(config) as node:
         runner = web.AppRunner(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-READY_TIMEOUT = 60.0  # a machine under load; what a start may take is the benchmark's matter
+PATIENCE = 60.0  # a machine under load; what a start may take is the benchmark's matter
 URL = re.compile(r"https?://(?:127\.0\.0\.1|\[::1\]|localhost):\d+")
 
 
@@ -19,8 +19,39 @@ class RunningServer:
     """`url` is what it printed first; `lines` is all it wrote so far, to both outputs."""
 
     process: subprocess.Popen[str]
-    url: str
+    url: str = ""
     lines: list[str] = field(default_factory=list)
+    ended: bool = False
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def wait_for_line(self, words: str) -> str:
+        """The first line with `words`, now or when it comes; AssertionError with all lines when it does not."""
+
+        def find() -> str | None:
+            return next((line for line in self.lines if words in line), None)
+
+        with self.changed:
+            self.changed.wait_for(lambda: find() or self.ended, PATIENCE)
+        line = find()
+        assert line, f"no line with {words!r}:\n{self.output}"
+        return line
+
+    def read(self) -> None:
+        """Take in what it writes, until it ends; runs in a thread."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            with self.changed:
+                self.lines.append(line)
+                found = URL.search(line)
+                self.url = self.url or (found[0] if found else "")
+                self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
 
 
 @contextmanager
@@ -32,24 +63,13 @@ def start_server(
     process = subprocess.Popen(
         [*command, *options], cwd=directory, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    server = RunningServer(process, "")
-    ready = threading.Event()
-
-    def read() -> None:
-        assert process.stdout
-        for line in process.stdout:
-            server.lines.append(line)
-            found = URL.search(line)
-            if found and not server.url:
-                server.url = found[0]
-                ready.set()
-        ready.set()  # it ended: nothing more will come
-
-    reader = threading.Thread(target=read, daemon=True)
+    server = RunningServer(process)
+    reader = threading.Thread(target=server.read, daemon=True)
     reader.start()
     try:
-        ready.wait(READY_TIMEOUT)
-        assert server.url, "the server did not start:\n" + "".join(server.lines)
+        with server.changed:
+            server.changed.wait_for(lambda: server.url or server.ended, PATIENCE)
+        assert server.url, f"the server did not start:\n{server.output}"
         yield server
     finally:
         if process.poll() is None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import jwt
@@ -50,11 +51,9 @@ def run(monkeypatch, capsys):
 @pytest.fixture
 def served(monkeypatch):
     """Replaces the application; the configurations that `serve` started it with."""
-    import types
-
     configs: list[Config] = []
     fake = types.ModuleType("tidegate.app")
-    fake.run = lambda config, **kwargs: configs.append(config) or 0
+    fake.run = lambda config, loader: configs.append(config) or int(loader() != config)
     monkeypatch.setitem(sys.modules, "tidegate.app", fake)
     monkeypatch.setattr("tidegate.app", fake, raising=False)
     return configs
@@ -269,7 +268,7 @@ def test_events_are_parsed_as_the_standard_says():
 
 def test_an_event_is_one_line_of_json():
     assert json.loads(as_line(ServerSentEvent("e", '{"a":\n1}', "7"))) == {"id": "7", "event": "e", "data": {"a": 1}}
-    assert json.loads(as_line(ServerSentEvent("e", "plain\nwords", ""))) == {"id": "", "event": "e", "data": "plain\nwords"}
+    assert json.loads(as_line(ServerSentEvent("e", "plain\nwords", ""))) == {"event": "e", "data": "plain\nwords"}
 
 
 @pytest.mark.parametrize(

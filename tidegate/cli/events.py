@@ -143,12 +143,13 @@ def _follow(url: str, token: str) -> None:
 
 
 def as_line(event: ServerSentEvent) -> str:
-    """`{"id", "event", "data"}` on one line; data that is not JSON stays a text."""
+    """`{"id"?, "event", "data"}` on one line; data that is not JSON stays a text."""
     try:
         data = json.loads(event.data)
     except ValueError:
         data = event.data
-    return json.dumps({"id": event.id, "event": event.type, "data": data}, ensure_ascii=False)
+    fields = {"event": event.type, "data": data}
+    return json.dumps({"id": event.id, **fields} if event.id else fields, ensure_ascii=False)
 
 
 def _problem(error: HTTPError) -> str:

@@ -88,4 +88,4 @@ def serve(
 
     from tidegate import app
 
-    raise typer.Exit(app.run(effective))
+    raise typer.Exit(app.run(effective, lambda: load_config(config, **flags)))

@@ -18,7 +18,7 @@ from tidegate import logs
 from tidegate.config.model import Config
 from tidegate.config.schema import SETTINGS, value_of
 
-CERTIFICATE_POLL = 10.0  # seconds; renewals happen every few weeks, an mtime costs nothing
+CERTIFICATE_POLL = 5.0  # seconds; renewals happen every few weeks, two stat calls cost nothing
 RELOADABLE = ("log.format", "log.level")
 
 log = logging.getLogger(__name__)
