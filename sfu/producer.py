@@ -129,6 +129,10 @@ class Producer:
             self._drops.count(DropReason.RTP_UNKNOWN_PAYLOAD_TYPE)
             return
         drop = stream.receive(packet, now=now, recovered=recovered)
+        changed = stream.restarting
+        if changed:
+            self.router.restart(stream, now=now)
+            drop = stream.receive(packet, now=now)
         nack = stream.nack
         if nack.due is not None and now >= nack.due:
             self._send_nack(stream, now)
@@ -137,15 +141,19 @@ class Producer:
             return
         if not stream.sending:
             self._stream_began(stream, now)
-        if stream.restarted or stream.overrun:
-            self._repair(stream, now)
-        keyframe = True
-        if self.kind is Kind.VIDEO:
-            keyframe = self._look_into(stream, packet, now)
+            changed = True
+        if stream.overrun:
+            stream.overrun = False
+            changed = True
+            if self.kind is Kind.VIDEO and stream.groups:
+                stream.keyframes.request(now)
+        keyframe = self.kind is not Kind.VIDEO or self._look_into(stream, packet, now)
         if self.muted:
             self._drops.count(DropReason.RTP_TRACK_MUTED)
-            return
-        self.router.route(stream, packet, keyframe=keyframe, now=now)
+        else:
+            self.router.route(stream, packet, keyframe=keyframe, now=now)
+        if changed:  # only now: the packet itself may be the keyframe that is wanted
+            self._send_keyframe_requests(now)
 
     def _look_into(self, stream: RtpStreamRecv, packet: RtpPacket, now: float) -> bool:
         """Whether a keyframe begins here; keeps what a change of layers will need."""
@@ -178,21 +186,11 @@ class Producer:
             self._events.append(ProducerStarted(self.id))
         if self.layers.receive(stream, now=now):
             self.router.refresh_all(now=now)
-            self._send_keyframe_requests(now)
         self._tell_layers()
 
     def _tell_layers(self) -> None:
         if self.params.simulcast:
             self._events.append(ProducerLayers(self.id, self.layers.sending_rids()))
-
-    def _repair(self, stream: RtpStreamRecv, now: float) -> None:
-        """After a jump subscribers begin anew; after a loss too great to ask again only a keyframe helps."""
-        if stream.restarted:
-            self.router.restart(stream, now=now)
-        elif self.kind is Kind.VIDEO and stream.groups:
-            stream.keyframes.request(now)
-        stream.restarted = stream.overrun = False
-        self._send_keyframe_requests(now)
 
     # Control
 

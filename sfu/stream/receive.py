@@ -35,7 +35,7 @@ class RtpStreamRecv:
         self.nack = NackGenerator(config.nack_retries)
         self.keyframes = KeyframeRequester(config.keyframe_interval_min)
         self.sending = False
-        self.restarted = False  # the last packet began a new run of numbers; read and cleared by the producer
+        self.restarting = False  # the last packet begins a new run of numbers and is to be received once more
         self.overrun = False  # more was lost than is asked for again; read and cleared by the producer
 
         self.highest = -1
@@ -66,10 +66,14 @@ class RtpStreamRecv:
         self._earlier_expected = 0  # of runs before this one
 
     def receive(self, packet: RtpPacket, *, now: float, recovered: bool = False) -> DropReason | None:
-        """Place the packet: sets its `sequence` and keeps it. A reason if it is not to be forwarded."""
+        """Place the packet: sets its `sequence` and keeps it. A reason if it is not to be forwarded.
+
+        If afterwards `restarting` is set, nothing was done yet: the old run can be ended before this is called again.
+        """
         number = packet.sequence_number
-        if self.highest < 0:
-            self._start(number, compact=None)
+        if self.highest < 0 or self.restarting:
+            self._start(number, compact=None if self.highest < 0 else self.highest_sequence + 1)
+            self.restarting = False
             extended = self.highest
             step = 1
         else:
@@ -78,10 +82,9 @@ class RtpStreamRecv:
             if step > MAX_DROPOUT or step <= -self.history.capacity or (step <= 0 and extended < self._run_start):
                 if recovered or self._suspect != number:
                     self._suspect = (number + 1) & 0xFFFF
-                    return DropReason.RTP_TOO_OLD
-                self._start(number, compact=self.highest_sequence + 1)
-                self.restarted = True
-                extended, step = self.highest, 1
+                else:
+                    self.restarting = True
+                return DropReason.RTP_TOO_OLD
         if step > 0:
             drop = self._receive_newest(packet, extended, step)
         else:

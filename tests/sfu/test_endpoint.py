@@ -24,8 +24,9 @@ def test_at_five_percent_loss_on_both_legs_everything_arrives(first):
         assert down.lost > 20
         assert receiver.missing == []
         indexes = receiver.indexes()
-        # From a keyframe to the end, each packet once, in the publisher's order.
-        assert indexes == list(range(indexes[0], world.publisher.count))
+        # From a keyframe to the end, each packet once, in the publisher's order. Only of the very last no later one tells.
+        assert indexes == list(range(indexes[0], indexes[-1] + 1))
+        assert indexes[-1] >= world.publisher.count - 3
         assert indexes[0] < 60
         assert consumer.update_stats().retransmitted > 20
 
@@ -36,7 +37,7 @@ def test_without_loss_nothing_is_asked_for_twice():
     settle(world)
     stats = world.node.stats
     assert (stats.nack_out, stats.rtx_in, stats.rtx_out) == (0, 0, 0)
-    assert world.publisher.keyframes == 2  # its own first, and the one asked for
+    assert world.publisher.keyframes == 1  # its first packet was one: none is asked for
     receiver = world.legs[0][3]
     assert receiver.missing == [] and receiver.duplicates == 0
 
