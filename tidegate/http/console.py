@@ -113,7 +113,7 @@ async def invite(call: Call) -> dict[str, Any]:
     signed, expires = _sign(call, person, claims, seconds)
     name = "" if body.name is None else f"&name={quote(body.name, safe='')}"
     base = call.context.public_url(call.request)
-    return {"url": f"{base}/meeting?roomId={room.room_id}#token={signed}{name}", "expires": expires}
+    return {"url": f"{base}/meeting/{room.room_id}#token={signed}{name}", "expires": expires}
 
 
 async def _room(call: Call, person: Person, name: str) -> Room:
