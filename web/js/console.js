@@ -35,5 +35,5 @@ export const signOut = () => ask("POST", "/console/sign-out", {});
 export const createRoom = () => ask("POST", "/console/rooms", {});
 /** @returns {Promise<{token: string}>} */
 export const roomToken = (roomId) => ask("POST", "/console/token", { roomId });
-/** @returns {Promise<{url: string}>} */
+/** @returns {Promise<{url: string, expires?: string}>} */
 export const inviteLink = (roomId) => ask("POST", "/console/invite", { roomId });

@@ -5,21 +5,10 @@ import { byId } from "./dom.js";
 import { formatTime, t } from "./i18n.js";
 import { toast } from "./toasts.js";
 
-/** When the token in a link expires, if it says so. @param {string} url @returns {Date | null} */
-export function expiryOf(url) {
-  try {
-    const token = new URLSearchParams(new URL(url).hash.slice(1)).get("token") ?? "";
-    const { exp } = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
-    return exp ? new Date(exp * 1000) : null;
-  } catch {
-    return null;
-  }
-}
-
 export class Invite {
   #roomId;
-  /** @type {Promise<string> | null} */
-  #link = null;
+  /** @type {Promise<{url: string, expires?: string}> | null} */
+  #asked = null;
 
   /** @param {string} roomId */
   constructor(roomId) {
@@ -31,9 +20,8 @@ export class Invite {
   async show() {
     const link = await this.#get();
     if (!link) return;
-    byId("invite-link").value = link;
-    const expires = expiryOf(link);
-    byId("invite-expires").textContent = expires ? t("invite.expires", { time: formatTime(expires) }) : "";
+    byId("invite-link").value = link.url;
+    byId("invite-expires").textContent = link.expires ? t("invite.expires", { time: formatTime(new Date(link.expires)) }) : "";
     byId("invite").showModal();
   }
 
@@ -42,7 +30,7 @@ export class Invite {
     const link = await this.#get();
     if (!link) return;
     try {
-      await navigator.clipboard.writeText(link);
+      await navigator.clipboard.writeText(link.url);
       byId("invite").close();
       toast(t("invite.copied"));
     } catch {
@@ -53,11 +41,11 @@ export class Invite {
   }
 
   async #get() {
-    this.#link ??= inviteLink(this.#roomId).then(({ url }) => url);
+    this.#asked ??= inviteLink(this.#roomId);
     try {
-      return await this.#link;
+      return await this.#asked;
     } catch (error) {
-      this.#link = null;
+      this.#asked = null;
       toast(t("invite.failed", { reason: error.message }), { bad: true });
       return null;
     }

@@ -5,7 +5,7 @@ import { Call } from "./call.js";
 import { roomToken, session } from "./console.js";
 import { byId, drawIcons, icon, showOnly } from "./dom.js";
 import { formatSpan, t, translate } from "./i18n.js";
-import { guestToken, rememberRoom } from "./memory.js";
+import { invitation, rememberRoom } from "./memory.js";
 import { Prejoin } from "./prejoin.js";
 import { leftWords, problemWords } from "./problems.js";
 
@@ -25,8 +25,8 @@ const showProblem = (error) => showMessage(problemWords(error), { again: t("prob
 
 /** Guests bring a token in their link; everybody else asks the server, which may want them to sign in. */
 async function access() {
-  const token = guestToken(roomId);
-  if (token) return { token: async () => token, canInvite: false };
+  const invited = invitation(roomId);
+  if (invited) return { token: async () => invited.token, name: invited.name, canInvite: false };
   const { mode } = await session();
   if (mode === "signed-out") {
     location.replace(`/?next=${encodeURIComponent(location.pathname)}`);
@@ -52,7 +52,7 @@ function makeMeeting(token, choices) {
 }
 
 async function enter(entry) {
-  const choices = await new Prejoin(roomId).run();
+  const choices = await new Prejoin(roomId, entry.name).run();
   const meeting = makeMeeting(await entry.token(), choices);
   const call = new Call(meeting, { roomId, canInvite: entry.canInvite, speaker: choices.speaker });
   meeting.on("meeting-left", (reason) => {

@@ -32,17 +32,18 @@ export function rememberRoom(roomId) {
 }
 
 /**
- * The token an invite link carries behind its `#`. It is taken out of the address bar, so that nobody reads it off a
- * shared screen or copies it unknowingly, and kept for this tab, so that a reload works.
+ * What an invite link carries behind its `#`: a token, perhaps a name. It is taken out of the address bar, so that
+ * nobody reads it off a shared screen or copies it unknowingly, and kept for this tab, so that a reload works.
  * @param {string} roomId
- * @returns {string | null}
+ * @returns {{token: string, name: string | null} | null}
  */
-export function guestToken(roomId) {
-  const key = `${KEY}.token.${roomId}`;
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (token) {
-    history.replaceState(null, "", location.pathname + location.search);
-    sessionStorage.setItem(key, token);
-  }
-  return token ?? sessionStorage.getItem(key);
+export function invitation(roomId) {
+  const key = `${KEY}.invitation.${roomId}`;
+  const given = new URLSearchParams(location.hash.slice(1));
+  const token = given.get("token");
+  if (!token) return JSON.parse(sessionStorage.getItem(key) ?? "null");
+  history.replaceState(null, "", location.pathname + location.search);
+  const found = { token, name: given.get("name") };
+  sessionStorage.setItem(key, JSON.stringify(found));
+  return found;
 }

@@ -71,7 +71,7 @@ export class People {
     const askOrMute = participant.micOn
       ? act("people.mute", "mic", () => participant.disableMic())
       : act("people.askMic", "micOff", () => participant.enableMic());
-    const camera = participant.webcamOn ? [act("people.camOff", "cam", () => participant.disableWebcam())] : [icon("camOff")];
+    const camera = participant.webcamOn ? [act("people.camOff", "cam", () => participant.disableWebcam())] : [make("span", { class: "status-icon" }, icon("camOff"))];
     return [askOrMute, ...camera, act("people.remove", "remove", () => this.#ask(participant, name))];
   }
 

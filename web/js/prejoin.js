@@ -27,10 +27,10 @@ export class Prejoin {
   #problems = new Map();
   #stopMeter = () => {};
 
-  /** @param {string} roomId */
-  constructor(roomId) {
+  /** @param {string} roomId @param {string | null} [name] that the invitation gave */
+  constructor(roomId, name) {
     byId("pre-room").textContent = t("pre.room", { room: roomId });
-    byId("name").value = preferences().name ?? "";
+    byId("name").value = name ?? preferences().name ?? "";
     byId("pre-mic").addEventListener("click", () => this.#toggle("audio"));
     byId("pre-cam").addEventListener("click", () => this.#toggle("video"));
     byId("pre-microphone").addEventListener("change", (event) => this.#choose("audio", event.target.value));

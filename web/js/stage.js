@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { t } from "./i18n.js";
-import { Tile } from "./tile.js";
+import { Tile, putAt } from "./tile.js";
 import { layoutFocus, layoutGrid } from "./tiles.js";
 
 export class Stage {
@@ -105,6 +105,6 @@ export class Stage {
     if (!hidden) return;
     this.#rest.textContent = t("call.more", { n: hidden });
     this.#element.append(this.#rest);
-    Tile.prototype.place.call({ element: this.#rest }, rect);
+    putAt(this.#rest, rect);
   }
 }

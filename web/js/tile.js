@@ -9,6 +9,13 @@ export function nameOf(participant) {
   return participant.displayName || (participant.local ? t("call.you") : t("pre.guest"));
 }
 
+/** @param {HTMLElement} element @param {import("./tiles.js").Rect} rect */
+export function putAt({ style }, rect) {
+  style.transform = `translate(${Math.round(rect.x)}px, ${Math.round(rect.y)}px)`;
+  style.width = `${Math.round(rect.width)}px`;
+  style.height = `${Math.round(rect.height)}px`;
+}
+
 export class Tile {
   #video = make("video", { playsinline: true, muted: true, autoplay: true });
   #initials = make("span", { class: "initials", "aria-hidden": "true" });
@@ -43,6 +50,7 @@ export class Tile {
     const track = stream?.track ?? null;
     if ((this.#video.srcObject?.getTracks()[0] ?? null) !== track) {
       this.#video.srcObject = track && new MediaStream([track]);
+      this.#play();
     }
     this.#video.hidden = !track;
     this.#face.hidden = Boolean(track);
@@ -66,19 +74,23 @@ export class Tile {
     this.element.classList.toggle("speaking", speaking);
   }
 
-  /** @param {import("./tiles.js").Rect | null} rect null: no place */
+  /** @param {import("./tiles.js").Rect | null | undefined} rect none: no place */
   place(rect) {
+    const appears = this.element.hidden && rect;
     this.element.hidden = !rect;
     if (!rect) return;
-    const { style } = this.element;
-    style.transform = `translate(${Math.round(rect.x)}px, ${Math.round(rect.y)}px)`;
-    style.width = `${Math.round(rect.width)}px`;
-    style.height = `${Math.round(rect.height)}px`;
+    if (appears) this.#play();
+    putAt(this.element, rect);
   }
 
   remove() {
     this.#video.srcObject = null;
     this.element.remove();
+  }
+
+  /** Browsers pause a silent video that cannot be seen, and some do not start it again by themselves. */
+  #play() {
+    if (this.#video.srcObject) this.#video.play().catch(() => {}); // a newer picture took its place
   }
 
   #screenName(name) {

@@ -5,7 +5,8 @@
 const LANDSCAPE = { least: 4 / 3, most: 16 / 9 };
 const PORTRAIT = { least: 3 / 4, most: 16 / 9 }; // a phone held upright: two people stand one above the other, filling it
 const SMALLEST_TILE = 110; // pixels; below it a face says nothing, so the rest is counted and not shown
-const FILM_SHARE = 0.22; // of the stage, for those beside the one shown large
+// Of the stage, for those beside or below the one shown large; three fit below it on a phone.
+const FILM_SHARE = { beside: 0.22, below: 0.16 };
 
 /** @typedef {{x: number, y: number, width: number, height: number}} Rect */
 
@@ -80,7 +81,7 @@ export function layoutFocus(others, width, height, gap = 12) {
   if (others <= 0 || width <= 0 || height <= 0) return { main: whole, rects: [], hidden: 0 };
   const beside = width >= height;
   const [along, across] = beside ? [height, width] : [width, height];
-  const thickness = clamp(across * FILM_SHARE, Math.min(SMALLEST_TILE, across / 3), 280);
+  const thickness = clamp(across * (beside ? FILM_SHARE.beside : FILM_SHARE.below), Math.min(SMALLEST_TILE, across / 3), 280);
   const aspect = beside ? LANDSCAPE.most : 1;
   const length = beside ? thickness / aspect : thickness * aspect;
   const room = Math.max(1, Math.floor((along + gap) / (length + gap)));

@@ -122,7 +122,9 @@ export class Meeting extends Emitter {
 
   /** Puts everybody out and ends the session. */
   async end() {
-    await this.#session.request("end");
+    await this.#session.request("end").catch((error) => {
+      if (this.#state !== "DISCONNECTED") throw error; // being put out oneself may come before the answer
+    });
   }
 
   muteMic() {

@@ -1,7 +1,6 @@
 /** Deutsch: dieselben Schlüssel wie en.js (ein Test vergleicht sie). */
 export default {
   "app.name": "Tidegate",
-  "app.tagline": "Besprechungen auf dem eigenen Server",
   "app.skip": "Zum Hauptteil springen",
   "app.docs": "Dokumentation",
   "app.home": "Startseite",
@@ -16,7 +15,6 @@ export default {
   "start.joinPlaceholder": "abcd-efgh-ijkl",
   "start.join": "Teilnehmen",
   "start.joinEmpty": "Geben Sie einen Code ein, oder fügen Sie einen Einladungslink ein.",
-  "start.creating": "Die Besprechung wird angelegt …",
   "start.recent": "Zuletzt auf diesem Gerät",
   "start.forget": "Vergessen",
   "start.dev": "Entwicklungsbetrieb: Diese Seite steht allen auf diesem Rechner offen.",
@@ -101,7 +99,6 @@ export default {
 
   "state.CONNECTING": "Verbinden …",
   "state.RECONNECTING": "Verbindung verloren. Es wird neu verbunden …",
-  "state.CONNECTED": "Verbunden",
   "state.FAILED": "Getrennt",
 
   "people.heading": "Teilnehmende",
@@ -156,7 +153,6 @@ export default {
   "toast.micOff": "Mikrofon aus",
   "toast.camOn": "Kamera an",
   "toast.camOff": "Kamera aus",
-  "toast.dropped": "{name} hat die Verbindung verloren",
   "toast.notAllowed": "Das dürfen Sie in dieser Besprechung nicht.",
   "toast.failed": "Das ging nicht: {reason}",
 

@@ -1,7 +1,6 @@
 /** Every word the pages show, in English: the catalogue other languages must match key by key. */
 export default {
   "app.name": "Tidegate",
-  "app.tagline": "Meetings on your own server",
   "app.skip": "Skip to the main part",
   "app.docs": "Documentation",
   "app.home": "Start page",
@@ -16,7 +15,6 @@ export default {
   "start.joinPlaceholder": "abcd-efgh-ijkl",
   "start.join": "Join",
   "start.joinEmpty": "Enter a meeting code or paste an invite link.",
-  "start.creating": "Creating the meeting…",
   "start.recent": "Lately on this device",
   "start.forget": "Forget these",
   "start.dev": "Development mode: this page is open to everybody on this machine.",
@@ -101,7 +99,6 @@ export default {
 
   "state.CONNECTING": "Connecting…",
   "state.RECONNECTING": "Connection lost. Reconnecting…",
-  "state.CONNECTED": "Connected",
   "state.FAILED": "Disconnected",
 
   "people.heading": "People",
@@ -156,7 +153,6 @@ export default {
   "toast.micOff": "Microphone off",
   "toast.camOn": "Camera on",
   "toast.camOff": "Camera off",
-  "toast.dropped": "{name} has lost the connection",
   "toast.notAllowed": "You may not do this in this meeting.",
   "toast.failed": "That did not work: {reason}",
 
