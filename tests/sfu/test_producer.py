@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from media.clock import wall_to_ntp
@@ -252,7 +254,7 @@ def test_numbers_times_and_pictures_go_on_over_a_switch():
     pictures = [vp8.parse(p.payload) for p in sent]
     assert [p.picture_id - pictures[0].picture_id for p in pictures] == list(range(6))
     assert [(p.tl0picidx - pictures[0].tl0picidx) & 0xFF for p in pictures] == list(range(6))
-    steps = [(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in zip(sent, sent[1:], strict=False)]
+    steps = [(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in itertools.pairwise(sent)]
     assert steps == [pytest.approx(900, abs=2)] * 5
 
 

@@ -49,7 +49,7 @@ class Network:
             return
         out = now
         if path.rate_bps is not None:
-            waiting = max(0.0, self._free_at - now) * path.rate_bps / 8
+            waiting = round(max(0.0, self._free_at - now) * path.rate_bps / 8)
             if waiting + len(data) > path.queue_bytes:
                 self.overflowed += 1
                 return

@@ -68,7 +68,7 @@ class TestFanOut:
 
     def test_a_long_element_takes_the_two_byte_form(self):
         made, (sent,) = group("a", ids={4: 7})
-        count, size = self.fan_out(ingest(rtp(1, b"p", elements=((4, bytes(30)),)), 1), made)
+        _count, size = self.fan_out(ingest(rtp(1, b"p", elements=((4, bytes(30)),)), 1), made)
         parsed, elements = read(sent[0])
         assert parsed.ext_profile == extensions.TWO_BYTE
         assert elements == {1: b"a", 7: bytes(30)}
@@ -81,7 +81,7 @@ class TestFanOut:
 
     def test_without_extensions_there_is_no_block(self):
         made, (sent,) = group("a", mid_id=None)
-        count, size = self.fan_out(ingest(rtp(1, b"p", elements=((4, b"x"),)), 1), made)
+        _count, size = self.fan_out(ingest(rtp(1, b"p", elements=((4, b"x"),)), 1), made)
         parsed, _ = read(sent[0])
         assert parsed.ext_profile == 0 and parsed.payload == b"p" and size == len(sent[0])
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 from sfu.stream.keyframe import RETRY_FIRST, RETRY_MAX, KeyframeRequester
 
 
@@ -30,7 +32,7 @@ def test_without_an_answer_it_is_repeated_ever_more_rarely():
     for _ in range(7):
         times.append(keyframes.due)
         assert keyframes.collect(keyframes.due)
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     assert gaps == [RETRY_FIRST, 1.0, 2.0, RETRY_MAX, RETRY_MAX, RETRY_MAX]
 
 
