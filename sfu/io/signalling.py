@@ -133,35 +133,45 @@ class SignallingServer:
         self._unjoined += 1
         self.stats.opened += 1
         deadline = asyncio.get_running_loop().call_later(self._config.join_timeout, self._on_join_timeout, connection)
-        goodbye = False
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(connection.write())
-                goodbye = await self._read(connection)
-                connection.receive_end()
+                reader = tasks.create_task(self._read(connection))
+                await connection.write()
+                if not connection.ended:  # we end the socket, perhaps while a token is looked at
+                    reader.cancel()
+                await asyncio.wait([reader])
+                await connection.close()
         finally:
             deadline.cancel()
             self._connections.discard(connection)
             self.stats.closed += 1
             if connection.participant is None:
                 self._unjoined -= 1
-            self._depart(connection, goodbye)
+            self._depart(connection)
             if not self._connections:
                 self._empty.set()
 
-    async def _read(self, connection: Connection) -> bool:
-        """Until the socket ends; True if by a close frame that says goodbye."""
+    async def _read(self, connection: Connection) -> None:
+        """Until the client ends the socket, or this task is cancelled."""
+        try:
+            await self._read_messages(connection)
+        finally:
+            connection.receive_end()
+
+    async def _read_messages(self, connection: Connection) -> None:
         while True:
             message = await connection.ws.receive()
             if message.type is WSMsgType.CLOSE:
-                return message.data in GOODBYE_CODES
+                # noted at once: from here on the connection may be lost and this task be cancelled
+                connection.said_goodbye = message.data in GOODBYE_CODES
+                return
             if message.type is WSMsgType.PONG or (connection.ending and message.type in REQUEST_TYPES):
                 continue
             if message.type is WSMsgType.PING:
                 await self._on_ping(connection, message.data)
                 continue
             if message.type not in REQUEST_TYPES:
-                return False
+                return
             await self._on_message(connection, message.data)
             participant = connection.participant
             if participant is not None and (channel := self._outbox.channels.get(participant.room_id)) is not None:
@@ -307,7 +317,7 @@ class SignallingServer:
 
     # Ending
 
-    def _depart(self, connection: Connection, goodbye: bool) -> None:
+    def _depart(self, connection: Connection) -> None:
         """The socket has ended: its participant has left, or is waited for."""
         participant = connection.participant
         if participant is None:
@@ -316,7 +326,7 @@ class SignallingServer:
         self._detach_channel(participant)
         if participant.state is not ParticipantState.LEFT:
             now = self._server.now()
-            if goodbye:
+            if connection.said_goodbye:
                 self._server.conference.leave(participant, CloseReason.MANUAL_LEAVE_CALLED, now=now)
             else:
                 self._server.conference.detach(participant, now=now)

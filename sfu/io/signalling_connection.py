@@ -72,6 +72,8 @@ class Connection:
         self.peer = peer
         self.origin = origin
         self.participant: Participant | None = None
+        self.ended = False  # by the client
+        self.said_goodbye = False  # with a close frame that means leaving
         self.bucket = TokenBucket(config.messages_per_second, config.message_burst, now=now)
         self._transport = transport
         self._config = config
@@ -81,13 +83,12 @@ class Connection:
         self._wake = asyncio.Event()
         self._close_code: int | None = None
         self._aborted = False
-        self._ended = False
         self._deadline: asyncio.TimerHandle | None = None
 
     @property
     def ending(self) -> bool:
         """No request is carried out any more."""
-        return self._close_code is not None or self._aborted or self._ended
+        return self._close_code is not None or self._aborted or self.ended
 
     def send(self, data: bytes) -> None:
         """Queues one text message; a client that does not read enough is cut off."""
@@ -129,26 +130,32 @@ class Connection:
     def receive_end(self) -> None:
         """The client has ended the socket. A reply to its close frame may still be on its way out."""
         if not self.ending:
-            self._ended = True
+            self.ended = True
             self._deadline = asyncio.get_running_loop().call_later(self._config.close_timeout, self.abort)
             self._wake.set()
 
     async def write(self) -> None:
-        """The socket's one writer; ends when the socket does."""
+        """The socket's one writer. Returns when all is sent before a close frame, or when the socket has ended."""
         try:
-            while not (self._aborted or self._ended):
+            while not (self._aborted or self.ended):
                 await self._wake.wait()
                 self._wake.clear()
-                if not self._ended:
+                if not self.ended:
                     await self._write_waiting()
-                if self._close_code is not None and not self._aborted:
-                    await self.ws.close(code=self._close_code)
+                if self._close_code is not None:
                     return
         except ConnectionError:
-            return  # the reader sees the same and ends the socket
+            self._aborted = True  # the reader sees the same
+
+    async def close(self) -> None:
+        """The end, after reader and writer: the closing handshake if it is ours to begin. RFC 6455 section 7.1.2."""
+        try:
+            if self._close_code is not None and not self._aborted:
+                await self.ws.close(code=self._close_code)
         finally:
             if self._deadline is not None:
                 self._deadline.cancel()
+            self._transport.close()
 
     async def _write_waiting(self) -> None:
         while self._waiting:
