@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from media.codecs import Codec, Kind
+from media.errors import PeerError
 from sfu.config import SfuConfig
 from sfu.rtp import extensions as ext
 from sfu.sdp.description import Direction
@@ -171,6 +172,17 @@ async def test_subscriber_takes_every_codec_that_it_has(page, codec):
     negotiation = await exchange(page, table)
     assert [c.name for c in negotiation.media[0].codecs] == [codec.name]
     assert negotiation.media[0].encodings[0].rtx_ssrc == 2
+
+
+async def test_answer_to_the_largest_offer_fits_into_the_bound(page):
+    await page.evaluate(SUBSCRIBER)
+    table = SubscribeTable(CONFIG)
+    with pytest.raises(PeerError):
+        for n in range(CONFIG.max_media_lines + 1):
+            table.add(SubscribeTrack(Kind.VIDEO, "PA_abcdefghijkl", f"TR_{n:012}", (H264,), 2 * n + 1, 2 * n + 2))
+    answer = await page.evaluate(ANSWER, serialize(table.create_offer(LOCAL)))
+    assert len(answer) <= CONFIG.max_sdp_bytes
+    assert len(table.receive_answer(parse(answer)).media) > 64
 
 
 async def test_rejected_line_is_recycled_with_a_new_mid(page):

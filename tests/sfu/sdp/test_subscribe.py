@@ -247,12 +247,21 @@ def test_one_offer_at_a_time(table):
         table.receive_answer(answer_of(offer))
 
 
-def test_bound_of_m_lines():
-    table = SubscribeTable(SfuConfig(max_media_lines=1))
+@pytest.mark.parametrize("config", [SfuConfig(max_media_lines=1), SfuConfig(max_sdp_bytes=1899)])
+def test_bound_of_m_lines(config):
+    table = SubscribeTable(config)
     table.add(audio())
     with pytest.raises(PeerError) as refused:
-        table.add(audio())
+        table.add(audio("TR_2"))
     assert refused.value.code == INVALID_SDP
+
+
+def test_track_is_subscribed_once_at_a_time(table):
+    mid = table.add(audio())
+    with pytest.raises(UsageError):
+        table.add(audio())
+    table.stop(mid)
+    assert table.add(audio()) == "1"
 
 
 def test_codec_outside_the_table_is_refused(table):
