@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +61,7 @@ class Api:
     now: Clock
     key: ApiKey
 
-    def token(self, key: ApiKey | None = None, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
+    def token(self, key: ApiKey | None = None, *, signed: bool = True, **claims: Any) -> str:
         """A token of this project: may do everything, for two hours. A claim given as None is left out."""
         key = key or self.key
         payload = {
@@ -73,7 +73,7 @@ class Api:
             **claims,
         }
         payload = {name: value for name, value in payload.items() if value is not None}
-        return jwt.encode(payload, key.secret, algorithm="HS256", headers=header)
+        return jwt.encode(payload, key.secret, "HS256") if signed else jwt.encode(payload, None, "none")
 
     async def call(
         self, method: str, path: str, *, token: str | None = "", status: int | None = 200, **more: Any
@@ -100,15 +100,24 @@ class Api:
         at_ms = int(self.wall.time * 1000)
         session = await self.store.sessions.start(room, session_id, at_ms)
         self.meetings.rooms[room.room_id] = {}
-        for name in people:
+        for number, name in enumerate(people):
             details = {"mode": "SEND_AND_RECV", "meta_data": None, "device_info": {}, "hidden": name == "ghost"}
-            await self.store.sessions.joined(session, name, name=name.title(), at_ms=at_ms, **details)
+            await self.store.sessions.joined(session, name, name=name.title(), at_ms=at_ms + number, **details)
             self.meetings.rooms[room.room_id][name] = Grants.full()
         return session_id
 
     async def other_key(self) -> ApiKey:
         """A key of another project."""
         return await self.store.keys.create((await self.store.projects.create("other")).id)
+
+
+async def until(condition: Callable[[], bool], turns: int = 20_000) -> None:
+    """Let the loop turn until something is so; fails when it never is."""
+    for _ in range(turns):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not become so")
 
 
 async def read_json(response: ClientResponse) -> Any:
