@@ -35,6 +35,7 @@ from sfu.sdp.negotiate import (
     answer_play,
     answer_publish,
     match_codecs,
+    restarts_ice,
 )
 from sfu.stream.stats import RtpStats
 from sfu.transport import Path, Transport, TransportConnected, TransportEvent
@@ -63,6 +64,8 @@ class SessionContext:
     stats: RtpStats
     candidates: tuple[str, ...] = ()
     dirty: list[Transport] = field(default_factory=list)
+    touched: dict[PeerSession, None] = field(default_factory=dict)
+    """Sessions that were given something to do: their events and timers are to be read."""
 
 
 @dataclass(slots=True)
@@ -116,16 +119,16 @@ class PeerSession:
             stats=context.stats,
         )
         self.endpoint.set_ready(False, now=now)
+        self.endpoint.link.wake = self._wake
         self.transport.sink = self.endpoint
 
     # -- descriptions -------------------------------------------------------------------------------------------------
 
-    def receive_publish_offer(self, sdp: str, track_ids: Mapping[str, str], *, now: float) -> str:
+    def receive_publish_offer(self, offer: SessionDescription, track_ids: Mapping[str, str], *, now: float) -> str:
         """The answer to a publisher's offer. `track_ids` says which mids carry which tracks; others are answered inactive.
 
         Producers appear in, and leave, `producers`. PeerError 4051 or 4090 leaves everything as it was.
         """
-        offer = parse_description(sdp, self._config)
         for media in offer.media:
             if media.mid not in track_ids:
                 media.direction = Direction.INACTIVE
@@ -136,14 +139,15 @@ class PeerSession:
             self._settle_producer(media, track_ids.get(media.mid), now)
         return grammar.serialize(negotiation.answer)  # type: ignore[arg-type]
 
-    def receive_play_offer(self, sdp: str, producers: Mapping[Kind, Producer], *, stream_id: str, now: float) -> str:
+    def receive_play_offer(
+        self, offer: SessionDescription, producers: Mapping[Kind, Producer], *, stream_id: str, now: float
+    ) -> str:
         """The answer to a player's offer. What has no producer yet can be attached later, by `attach`."""
-        offer = parse_description(sdp, self._config)
         local = self._local_for(offer)
         sources: dict[Kind, PlaySource] = {}
         for kind in Kind:
-            producer = producers.get(kind)
-            ssrc, rtx_ssrc = self._new_ssrcs(kind)
+            producer, before = producers.get(kind), self._play_sources.get(kind)
+            ssrc, rtx_ssrc = self._new_ssrcs(kind) if before is None else (before.ssrc, before.rtx_ssrc)
             codecs = producer.params.codecs if producer is not None else None
             sources[kind] = PlaySource(ssrc, rtx_ssrc, stream_id, kind.value, codecs)
         negotiation = answer_play(offer, local, self._config, sources, self._negotiation)
@@ -168,10 +172,10 @@ class PeerSession:
         self._start_consumer(media, codecs, outgoing, now)
         return True
 
-    def detach(self, producer: Producer, *, now: float) -> None:
-        """PLAY: this producer ended; its m-line is free for the next of its kind."""
+    def detach(self, producer: Producer | None, *, now: float) -> None:
+        """PLAY: this producer (None: every one) is not sent any more; its m-line is free for the next of its kind."""
         for mid, outgoing in list(self._outgoing.items()):
-            if outgoing.producer is producer:
+            if producer is None or outgoing.producer is producer:
                 self.remove_track(mid, now=now)
 
     def end_producer(self, producer: Producer, *, now: float) -> None:
@@ -241,12 +245,11 @@ class PeerSession:
             self.remove_track(mid, now=now)
         return tuple(refused)
 
-    def is_same_peer(self, sdp: str) -> bool:
+    def is_same_peer(self, offer: SessionDescription) -> bool:
         """Whether an offer comes from the connection that this session talks to: RFC 8842 section 5.5, a new
         certificate means a new association, and so a new session of ours."""
         if self._negotiation is None or self._negotiation.remote is None:
             return True
-        offer = parse_description(sdp, self._config)
         found = {(f.algorithm, f.value) for section in (offer, *offer.media) for f in section.fingerprints}
         return bool(found & set(self._negotiation.remote.fingerprints))
 
@@ -301,6 +304,9 @@ class PeerSession:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
+    def _wake(self) -> None:
+        self._context.touched[self] = None
+
     def _negotiated(self) -> tuple[NegotiatedMedia, ...]:
         return self._negotiation.media if self._negotiation is not None else ()
 
@@ -350,9 +356,7 @@ class PeerSession:
 
     def _local_for(self, offer: SessionDescription) -> LocalTransport:
         """Our credentials for an answer: fresh ones when the offer restarts ICE."""
-        before = self._negotiation.remote if self._negotiation is not None else None
-        offered = offer.ice_ufrag or next((m.ice_ufrag for m in offer.media if m.ice_ufrag), None)
-        if before is None or offered in (None, before.ufrag):
+        if not restarts_ice(offer, self._negotiation):
             return self._local()
         ufrag, pwd = self._new_credentials()
         return LocalTransport(ufrag, pwd, self._context.dtls_context.certificate.fingerprint_sha256, self._context.candidates)
@@ -394,4 +398,3 @@ def _same_stream(params: ProducerParameters, media: NegotiatedMedia, track_id: s
         and params.codecs == media.codecs
         and params.encodings == tuple(Encoding(e.ssrc, e.rtx_ssrc, e.rid) for e in media.encodings)
     )
-
