@@ -7,7 +7,7 @@ participant's connections (`peer.py`), packets (`endpoint.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from media.codecs import Kind
@@ -20,7 +20,7 @@ from sfu.meeting.room import Room
 from sfu.peer import Peer
 from sfu.producer import Producer
 from sfu.sdp.description import SessionDescription
-from sfu.session import parse_description
+from sfu.session import PeerSession, parse_description
 from sfu.switchboard import ConferenceEvent, ConnectionChanged, Switchboard
 
 
@@ -156,20 +156,33 @@ class Conference(Switchboard):
                 raise Refusal.UNKNOWN_TRACK(f"{track_id[:40]} was not announced by you")
         if len({mid for mid, _ in bindings}) + len({track_id for _, track_id in bindings}) != 2 * len(bindings):
             raise Refusal.INVALID_MESSAGE("one m-line carries two tracks, or one track stands in two m-lines")
+        offer = self.parse_offer(sdp)
+        kinds = {media.mid: media.kind for media in offer.media}
+        for mid, track_id in bindings:
+            if kinds.get(mid) != participant.tracks[track_id].kind.value:
+                raise Refusal.INVALID_MESSAGE(f"the offer has no m-line {mid[:40]!r} of the announced kind")
         peer = self.peers[participant.inner_id]
-        before = {producer.id for producer in peer.publish.producers.values()} if peer.publish is not None else set()
-        answer, replaced = peer.receive_publish_offer(sdp, dict(bindings), now=now)
+        before = dict(peer.publish.producers) if peer.publish is not None else {}
+        answer, session, replaced = peer.receive_publish_offer(offer, dict(bindings), now=now)
+        self.table.add(session)
         if replaced is not None:
-            self._drop_session(replaced, "replaced by a new connection")
-        session = peer.publish
-        assert session is not None
-        self.table.touch(session)
+            self._drop_session(replaced)
+        self._settle_tracks(room, participant, before.values(), session, now)
+        return answer
+
+    def _settle_tracks(
+        self, room: Room, participant: Participant, before: Iterable[Producer], session: PeerSession, now: float
+    ) -> None:
+        """What a new description of the publish connection means for its participant's tracks."""
+        former = {producer.id: producer for producer in before}
         present = {producer.id: producer for producer in session.producers.values()}
-        for track_id in before - present.keys():
+        for track_id in former.keys() - present.keys():
             if track_id in participant.tracks:
                 room.unpublish(participant, track_id, now=now)
         for track_id, producer in present.items():
             self._producers[track_id] = producer
+            if former.get(track_id, producer) is not producer:
+                self._exchange_producer(room, former[track_id], producer)
             track = room.bind(
                 participant,
                 track_id,
@@ -180,7 +193,6 @@ class Conference(Switchboard):
             producer.set_muted(track.muted, now=now)
             if track.muted and not track.started:
                 room.start_track(participant, track_id, now=now)  # nothing will flow to start it
-        return answer
 
     def unpublish(self, participant: Participant, track_id: str, *, now: float) -> None:
         self._room(participant, now).unpublish(participant, track_id, now=now)
@@ -219,7 +231,7 @@ class Conference(Switchboard):
         peer = self.peers[participant.inner_id]
         taken = peer.receive_answer(sdp, serial, now=now)
         if taken and peer.subscribe is not None:
-            self.table.touch(peer.subscribe)
+            self.table.add(peer.subscribe)
             self._unsettled[peer] = None
         return taken
 
@@ -235,17 +247,9 @@ class Conference(Switchboard):
         if not participant.grants.subscribe:
             raise Refusal.UNAUTHORIZED_REQUEST("receiving needs the grant `subscribe`")
         peer = self.peers[participant.inner_id]
-        peer.play_of = remote_participant_id
-        producers: dict[Kind, Producer] = {}
-        for other in room.participants.values():
-            if other is participant or other.hidden or remote_participant_id not in (None, other.participant_id):
-                continue
-            for track in other.tracks.values():
-                if track.published and track.track_id in self._producers:
-                    producers.setdefault(track.kind, self._producers[track.track_id])
-        answer = peer.receive_play_offer(sdp, producers, now=now)
-        if peer.play is not None:
-            self.table.touch(peer.play)
+        producers = self._sources_for(room, participant, remote_participant_id)
+        answer, session = peer.receive_play_offer(self.parse_offer(sdp), remote_participant_id, producers, now=now)
+        self.table.add(session)
         return answer
 
     def close(self, *, now: float) -> None:

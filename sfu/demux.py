@@ -15,8 +15,6 @@ from sfu.ice.stun import peek_username
 
 S = TypeVar("S")
 
-MAX_UFRAGS = 3  # of one session: in use, restarted, restarted again before it was used. Policy: drop oldest
-
 
 class Demux(Generic[S]):
     """`S` is the session: any hashable object, compared by identity."""
@@ -29,17 +27,18 @@ class Demux(Generic[S]):
         self._config = config
         self._drops = drops
         self._paths_of: dict[S, list[Path]] = {}
-        self._ufrags_of: dict[S, list[str]] = {}
+        self._ufrags_of: dict[S, tuple[str, ...]] = {}
         self._handshakes: dict[S, str] = {}  # to the source address it counts for
         self._by_address: dict[str, int] = {}
 
-    def add(self, session: S, ufrag: str) -> None:
-        """Makes a session findable by its local ufrag; again after an ICE restart, with the new one."""
-        known = self._ufrags_of.setdefault(session, [])
-        known.append(ufrag)
-        self.ufrags[ufrag] = session
-        if len(known) > MAX_UFRAGS:
-            self.ufrags.pop(known.pop(0), None)
+    def set_ufrags(self, session: S, ufrags: tuple[str, ...]) -> None:
+        """Makes a session findable by these local ufrags and no others; again after an ICE restart."""
+        for ufrag in self._ufrags_of.get(session, ()):
+            if self.ufrags.get(ufrag) is session:
+                del self.ufrags[ufrag]
+        self._ufrags_of[session] = ufrags
+        for ufrag in ufrags:
+            self.ufrags[ufrag] = session
 
     def remove(self, session: S) -> None:
         """Forgets everything about a session; unknown ones are fine."""

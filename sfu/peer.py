@@ -1,7 +1,7 @@
 """The media side of one participant: its peer sessions, and which of them carries which track. Sans-I/O.
 
-A room decides who gets what; this carries it out. Sessions are made by the factory that Conference passes in, because only
-it can make them reachable.
+A room decides who gets what; this carries it out. Sessions are made by the factory that Conference passes in, and made
+reachable by Conference once their description is agreed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from media.codecs import Kind
 from media.errors import PeerError
 from sfu.meeting.participant import Participant, Track
+from sfu.meeting.refusals import Refusal
 from sfu.producer import Producer
+from sfu.sdp.description import SessionDescription
 from sfu.session import PeerSession, Role
 
 MakeSession = Callable[[Role, "Peer"], PeerSession]
@@ -72,39 +74,41 @@ class Peer:
 
     # -- publishing ---------------------------------------------------------------------------------------------------
 
-    def receive_publish_offer(self, sdp: str, bindings: Mapping[str, str], *, now: float) -> tuple[str, PeerSession | None]:
-        """The answer, and the session that this offer replaced (a new certificate means a new connection), if any."""
+    def receive_publish_offer(
+        self, offer: SessionDescription, bindings: Mapping[str, str], *, now: float
+    ) -> tuple[str, PeerSession, PeerSession | None]:
+        """The answer, its session, and the one that it replaced (a new certificate means a new connection), if any.
+
+        PeerError leaves everything as it was: a session that was made for the offer is known to nobody yet.
+        """
         replaced = None
         session = self.publish
-        if session is not None and not session.is_same_peer(sdp):
+        if session is not None and not session.is_same_peer(offer):
             replaced, session = session, None
-        known = dict(self.bindings) if replaced is None else {}
+        known: dict[str, str] = {}
+        if replaced is None:
+            # What was unpublished, or is bound anew, has left its m-line whatever the offer says of that.
+            live = self.participant.tracks.keys() - bindings.values()
+            known = {mid: track_id for mid, track_id in self.bindings.items() if track_id in live}
+        elif not {producer.id for producer in replaced.producers.values()}.isdisjoint(bindings.values()):
+            raise Refusal.UNKNOWN_TRACK("a track ends with its connection: announce it anew")
         known.update(bindings)
-        fresh = session is None
         if session is None:
             session = self._make_session(Role.PUBLISH, self)
-        try:
-            answer = session.receive_publish_offer(sdp, known, now=now)
-        except PeerError:
-            if fresh:
-                session.close(now=now)
-            raise
+        answer = session.receive_publish_offer(offer, known, now=now)
         self.publish = session
         self.bindings = {mid: track_id for mid, track_id in known.items() if mid in session.producers}
-        return answer, replaced
+        return answer, session, replaced
 
-    def receive_play_offer(self, sdp: str, producers: Mapping[Kind, Producer], *, now: float) -> str:
+    def receive_play_offer(
+        self, offer: SessionDescription, play_of: str | None, producers: Mapping[Kind, Producer], *, now: float
+    ) -> tuple[str, PeerSession]:
+        """The answer, and its session. PeerError as above."""
         session = self.play or self._make_session(Role.PLAY, self)
-        try:
-            answer = session.receive_play_offer(
-                sdp, producers, stream_id=self.play_of or self.participant.room_id, now=now
-            )
-        except PeerError:
-            if self.play is None:
-                session.close(now=now)
-            raise
-        self.play = session
-        return answer
+        stream_id = play_of or self.participant.room_id
+        answer = session.receive_play_offer(offer, producers, stream_id=stream_id, now=now)
+        self.play, self.play_of = session, play_of
+        return answer, session
 
     # -- subscribing --------------------------------------------------------------------------------------------------
 
@@ -112,6 +116,13 @@ class Peer:
         """Offer this track from the next offer on."""
         self.unwant(track.track_id, now=now)
         self._wanted[track.track_id] = _Wanted(track, producer, paused)
+
+    def exchange(self, producer: Producer, *, now: float) -> bool:
+        """The track's media was negotiated anew: what is sent of it comes from this producer. Whether it was wanted."""
+        wanted = self._wanted.get(producer.id)
+        if wanted is not None:
+            self.want(wanted.track, producer, paused=wanted.paused, now=now)
+        return wanted is not None
 
     def unwant(self, track_id: str, *, now: float) -> None:
         wanted = self._wanted.pop(track_id, None)
@@ -135,7 +146,7 @@ class Peer:
         if session is None:
             if not unplaced:
                 return None
-            session = self.subscribe = self._make_session(Role.SUBSCRIBE, self)
+            session = self._make_session(Role.SUBSCRIBE, self)
         for wanted in unplaced:
             try:
                 wanted.mid = session.add_track(wanted.producer, participant_id=wanted.track.participant_id)
@@ -146,6 +157,7 @@ class Peer:
                 session.set_track_paused(wanted.mid, True, now=now)
         if not session.needs_offer:
             return None
+        self.subscribe = session
         self._serial += 1
         return self._offer(session, session.create_offer(now=now))
 
@@ -181,7 +193,8 @@ class Peer:
         elif session is self.subscribe:
             self.subscribe = None
             for wanted in self._wanted.values():
-                wanted.mid, wanted.refused = None, False
+                # Who never connected may have refused everything: to offer that again would go on for ever.
+                wanted.mid, wanted.refused = None, wanted.refused and not session.connected
 
     def _offer(self, session: PeerSession, sdp: str) -> SubscribeOffer:
         participant = self.participant

@@ -282,6 +282,8 @@ class Producer:
             if stream.keyframes.collect(now):
                 self.stats.keyframe_requests += 1
                 self.link.send_keyframe_request(stream.ssrc, fir=self._fir)
+            if stream.keyframes.due is not None:
+                self.link.wake()  # a subscriber's session may have asked
 
     def update_stats(self) -> ProducerStats:
         """The counters with what the streams count."""

@@ -12,12 +12,17 @@ from sfu.transport import Path, TransportConnected, TransportEvent
 
 
 class SessionTable:
-    """Sessions that were given something are *touched*; `next_event` drains those, and no others."""
+    """Sessions that were given something are *touched*; `next_event` drains those, and no others.
 
-    def __init__(self, config: SfuConfig, drops: DropCounts) -> None:
+    `touched` is shared with the sessions: one that another session's doing gave something to do puts itself in.
+    """
+
+    def __init__(self, config: SfuConfig, drops: DropCounts, touched: dict[PeerSession, None]) -> None:
         self.sessions: dict[str, PeerSession] = {}
         self.demux: Demux[PeerSession] = Demux(config, drops)
-        self._touched: dict[PeerSession, None] = {}
+        self.serving: PeerSession | None = None
+        """Who got the last datagram or deadline; whom to blame when that raised."""
+        self._touched = touched
         self._timers: Timers[PeerSession] = Timers()
 
     def __len__(self) -> int:
@@ -28,19 +33,19 @@ class SessionTable:
         return bool(self._touched)
 
     def add(self, session: PeerSession) -> None:
-        self.sessions[session.id] = session
-        self._touched[session] = None
+        """Make it reachable, or, if it is here already, reachable by what ICE credentials it has now."""
+        if not session.closed:
+            self.sessions[session.id] = session
+            self.demux.set_ufrags(session, session.transport.ice.ufrags)
+            self._touched[session] = None
 
     def forget(self, session: PeerSession) -> None:
         self.sessions.pop(session.id, None)
         self._touched.pop(session, None)
         self._timers.disarm(session)
         self.demux.remove(session)
-
-    def touch(self, session: PeerSession) -> None:
-        """Something was done to it: its ufrag may be new, its deadline sooner."""
-        if not session.closed:
-            self._touched[session] = None
+        if self.serving is session:
+            self.serving = None
 
     def receive_datagram(self, data: bytes, path: Path, *, now: float) -> None:
         session = self.demux.paths.get(path) if data and data[0] > 127 else None
@@ -48,13 +53,15 @@ class SessionTable:
             session = self._route(data, path)
             if session is None:
                 return
+        self.serving = session
         session.transport.receive_datagram(data, path, now=now)
         self._touched[session] = None
-        if data[0] < 4 and path in session.transport.ice.paths:
+        if data and data[0] < 4 and path in session.transport.ice.paths:
             self.demux.bind(path, session)
 
     def handle_timer(self, *, now: float) -> None:
         while (session := self._timers.pop_due(now)) is not None:
+            self.serving = session
             session.handle_timer(now=now)
             self._touched[session] = None
 
@@ -70,15 +77,13 @@ class SessionTable:
                     self.demux.end_handshake(session)
                 if event is not None:
                     return session, event
-                if session.local_ufrag not in self.demux.ufrags:
-                    self.demux.add(session, session.local_ufrag)
                 self._timers.arm(session, session.get_timer())
             self._touched.pop(session, None)
         return None
 
     def _route(self, data: bytes, path: Path) -> PeerSession | None:
         session = self.demux.route(data, path)
-        starts = session is not None and not session.connected and 19 < data[0] < 64
+        starts = session is not None and not session.connected and data and 19 < data[0] < 64
         if starts and not self.demux.begin_handshake(session, path[0]):
             return None
         return session

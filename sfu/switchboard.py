@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from media.clock import WallClock
+from media.codecs import Kind
 from media.drops import DropCounts
 from media.errors import PeerError
 from media.ids import RandomBytes
@@ -16,6 +17,7 @@ from sfu.config import SfuConfig
 from sfu.dtls import DtlsContext
 from sfu.events import ProducerStarted, RtpEvent
 from sfu.meeting.events import (
+    GrantsChanged,
     ParticipantLeft,
     RoomEnded,
     RoomEvent,
@@ -75,10 +77,10 @@ class Switchboard:
         self.stats = RtpStats()
         self.rooms: dict[str, Room] = {}
         self.peers: dict[str, Peer] = {}  # by the participant's inner_id
-        self.table = SessionTable(config, self.drops)
         self.context = SessionContext(
             config, dtls_context, random_bytes, wall_clock, self.drops, self.stats, candidates
         )
+        self.table = SessionTable(config, self.drops, self.context.touched)
         self._producers: dict[str, Producer] = {}  # by track_id
         self._events: deque[ConferenceEvent] = deque()
         self._busy: dict[Room, None] = {}
@@ -114,6 +116,12 @@ class Switchboard:
         while (room := self._timers.pop_due(now)) is not None:
             room.handle_timer(now=now)
             self._busy[room] = None
+
+    def drop_failed(self, *, now: float) -> None:
+        """The last datagram or deadline raised, which is a bug of ours: its session ends, the others go on."""
+        self._now = now
+        if self.table.serving is not None:
+            self._lose_session(self.table.serving, "internal error")
 
     def get_timer(self) -> float | None:
         times = [t for t in (self.table.get_timer(), self._timers.get_timer()) if t is not None]
@@ -174,10 +182,12 @@ class Switchboard:
             case TrackMuted():
                 if (producer := self._producers.get(event.track.track_id)) is not None:
                     producer.set_muted(event.track.muted, now=now)
-            case TrackPublished():
-                self._attach_players(event)
+            case TrackPublished() if not event.hidden:
+                self._fill_players(event.room_id)
+            case GrantsChanged():
+                self._fill_players(event.room_id)
             case TrackUnpublished() | TrackDiscarded():
-                self._end_track(event.inner_id, event.track.track_id)
+                self._end_track(event.room_id, event.inner_id, event.track.track_id)
             case ParticipantLeft():
                 self._end_peer(event.inner_id)
             case RoomEnded():
@@ -196,39 +206,60 @@ class Switchboard:
         if offer is not None:
             self._events.append(offer)
         if peer.subscribe is not None:
-            self.table.touch(peer.subscribe)
+            self.table.add(peer.subscribe)
 
     def _start_track(self, session: PeerSession, track_id: str) -> None:
         peer = self.peers.get(session.owner)
-        if peer is None or track_id not in peer.participant.tracks:
-            return
-        room = self._room(peer.participant, self._now)
-        room.start_track(peer.participant, track_id, now=self._now)
+        room = self._present(peer)
+        if peer is not None and room is not None and track_id in peer.participant.tracks:
+            room.start_track(peer.participant, track_id, now=self._now)
 
-    def _attach_players(self, event: TrackPublished) -> None:
-        """WHEP players that wait for this participant, or for anybody."""
-        producer = self._producers.get(event.track.track_id)
-        room = self.rooms.get(event.room_id)
-        if producer is None or room is None or event.hidden:
-            return
-        for participant in room.participants.values():
-            peer = self.peers.get(participant.inner_id)
-            if peer is not None and peer.play is not None and peer.play_of in (None, event.participant_id):
-                if participant.participant_id != event.participant_id:
-                    peer.play.attach(event.track.kind, producer, now=self._now)
+    def _players(self, room_id: str) -> list[tuple[Peer, PeerSession]]:
+        """WHEP players of a room."""
+        room = self.rooms.get(room_id)
+        peers = [self.peers.get(p.inner_id) for p in room.participants.values()] if room is not None else []
+        return [(peer, peer.play) for peer in peers if peer is not None and peer.play is not None]
 
-    def _end_track(self, inner_id: str, track_id: str) -> None:
+    def _sources_for(self, room: Room, participant: Participant, play_of: str | None) -> dict[Kind, Producer]:
+        """The first published audio and video of one participant, or of anybody else, for a player."""
+        sources: dict[Kind, Producer] = {}
+        for other in room.participants.values():
+            if other is participant or other.hidden or play_of not in (None, other.participant_id):
+                continue
+            for track in other.tracks.values():
+                if track.published and track.track_id in self._producers:
+                    sources.setdefault(track.kind, self._producers[track.track_id])
+        return sources
+
+    def _fill_players(self, room_id: str) -> None:
+        """Players get what they wait for, or, without the grant, nothing."""
+        for peer, session in self._players(room_id):
+            if not peer.participant.grants.subscribe:
+                session.detach(None, now=self._now)
+                continue
+            for kind, producer in self._sources_for(self.rooms[room_id], peer.participant, peer.play_of).items():
+                session.attach(kind, producer, now=self._now)
+
+    def _end_track(self, room_id: str, inner_id: str, track_id: str) -> None:
         producer = self._producers.pop(track_id, None)
         if producer is None:
             return
+        for _, session in self._players(room_id):
+            session.detach(producer, now=self._now)
+        self._fill_players(room_id)
         peer = self.peers.get(inner_id)
-        room = self.rooms.get(peer.participant.room_id) if peer is not None else None
-        for participant in room.participants.values() if room is not None else ():
-            player = self.peers.get(participant.inner_id)
-            if player is not None and player.play is not None:
-                player.play.detach(producer, now=self._now)
         if peer is not None and peer.publish is not None:
             peer.publish.end_producer(producer, now=self._now)
+
+    def _exchange_producer(self, room: Room, former: Producer, producer: Producer) -> None:
+        """A track goes on with other streams or codecs: whoever gets it is moved over."""
+        for participant in room.participants.values():
+            peer = self.peers.get(participant.inner_id)
+            if peer is not None and peer.exchange(producer, now=self._now):
+                self._unsettled[peer] = None
+        for _, session in self._players(room.room_id):
+            session.detach(former, now=self._now)
+        self._fill_players(room.room_id)
 
     def _end_peer(self, inner_id: str) -> None:
         peer = self.peers.pop(inner_id, None)
@@ -243,10 +274,10 @@ class Switchboard:
         """A connection failed by itself. Whoever has no signalling to make another is out."""
         self._report_connection(session, False, reason)
         peer = self.peers.get(session.owner)
-        self._drop_session(session, reason)
-        if peer is None:
+        self._drop_session(session)
+        room = self._present(peer)
+        if peer is None or room is None:
             return
-        room = self._room(peer.participant, self._now)
         if peer.participant.grants.recorder or not peer.has_signalling:
             room.leave(peer.participant, CloseReason.MEDIA_TIMEOUT, now=self._now)
             return
@@ -254,7 +285,7 @@ class Switchboard:
             room.set_media(peer.participant, False, now=self._now)
         self._unsettled[peer] = None
 
-    def _drop_session(self, session: PeerSession, reason: str) -> None:
+    def _drop_session(self, session: PeerSession) -> None:
         """Its tracks are unpublished, its place is free; the participant stays."""
         peer = self.peers.get(session.owner)
         track_ids = [producer.id for producer in session.producers.values()]
@@ -263,10 +294,9 @@ class Switchboard:
         if peer is None:
             return
         peer.forget(session)
-        room = self.rooms.get(peer.participant.room_id)
+        room = self._present(peer)
         for track_id in track_ids:
             if room is not None and track_id in peer.participant.tracks:
-                self._busy[room] = None
                 room.unpublish(peer.participant, track_id, now=self._now)
 
     def _report_connection(self, session: PeerSession, connected: bool, reason: str) -> None:
@@ -274,8 +304,9 @@ class Switchboard:
         if peer is None:
             return
         p = peer.participant
-        if connected:
-            self._room(p, self._now).set_media(p, True, now=self._now)
+        room = self._present(peer)
+        if connected and room is not None:
+            room.set_media(p, True, now=self._now)
         name = CONNECTION_OF[session.role]
         seconds = self._now - session.created_at
         self._events.append(
@@ -283,6 +314,15 @@ class Switchboard:
                 p.room_id, p.participant_id, p.inner_id, session.id, name, connected, seconds, reason
             )
         )
+
+    def _present(self, peer: Peer | None) -> Room | None:
+        """The room that a peer's participant is in; None once it has left, even if that is not drained yet."""
+        participant = peer.participant if peer is not None else None
+        room = self.rooms.get(participant.room_id) if participant is not None else None
+        if participant is None or room is None or room.participants.get(participant.participant_id) is not participant:
+            return None
+        self._busy[room] = None
+        return room
 
     def _room(self, participant: Participant, now: float) -> Room:
         self._now = now
@@ -301,11 +341,8 @@ class Switchboard:
         return room
 
     def _make_session(self, role: Role, peer: Peer) -> PeerSession:
+        """Not in the table yet: it gets there with its description, or is forgotten without having been."""
         if len(self.table) >= self.config.max_sessions:
             raise Refusal.SERVER_BUSY("this server takes no more connections now; try again later")
         session_id = self.context.random_bytes(16).hex()
-        session = PeerSession(
-            self.context, id=session_id, role=role, owner=peer.participant.inner_id, now=self._now
-        )
-        self.table.add(session)
-        return session
+        return PeerSession(self.context, id=session_id, role=role, owner=peer.participant.inner_id, now=self._now)

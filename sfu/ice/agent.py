@@ -40,6 +40,11 @@ class IceAgent:
         self._nominated = False
         self._drops = drops
 
+    @property
+    def ufrags(self) -> tuple[str, ...]:
+        """Ours that a request may name: the newest, and the one in use until the newest is used."""
+        return (self.local_ufrag,) if self._previous is None else (self._previous[0], self.local_ufrag)
+
     def restart(self, local_ufrag: str, local_pwd: str) -> None:
         """New credentials; those in use stay valid until the new ones are used, and media stays on its path.
 

@@ -242,7 +242,7 @@ class WhipServer:
         session = resource.session
         session.restart_ice()
         session.set_remote_credentials(*credentials)
-        self._server.conference.table.touch(session)
+        self._server.conference.table.add(session)
         resource.generation += 1
         text = fragments.serialize_fragment(session.restart_fragment())
         self._server.pump()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from media.clock import WallClock, ntp_to_wall
 from media.ports import PacketSource
 from sfu.rtp.compound import RtcpMessage, serialize_compound
@@ -22,6 +24,8 @@ class PublisherLink:
         self._transport = transport
         self._wall_clock = wall_clock
         self.stats = stats
+        self.wake: Callable[[], None] = lambda: None
+        """Tells the owner that its timer is to be read anew, where another session's doing moved it."""
         self._fir_number = 0
 
     def send(self, *messages: RtcpMessage) -> None:

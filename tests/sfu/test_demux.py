@@ -4,7 +4,7 @@ import pytest
 
 from media.drops import DropCounts, DropReason
 from sfu.config import SfuConfig
-from sfu.demux import MAX_UFRAGS, Demux
+from sfu.demux import Demux
 from sfu.ice.agent import MAX_PATHS
 from tests.support.transport_pair import rtp
 from tests.support.webrtc_client import ClientContext, WebRtcClient
@@ -30,8 +30,8 @@ def drops() -> DropCounts:
 @pytest.fixture
 def demux(drops: DropCounts) -> Demux[Session]:
     demux: Demux[Session] = Demux(SfuConfig(max_handshakes=4, max_handshakes_per_address=2), drops)
-    demux.add(ALICE, "alic")
-    demux.add(BOB, "bobb")
+    demux.set_ufrags(ALICE, ("alic",))
+    demux.set_ufrags(BOB, ("bobb",))
     return demux
 
 
@@ -87,11 +87,13 @@ def test_an_address_can_get_a_new_owner(demux: Demux[Session]):
     assert demux.route(rtp(), PATH) is BOB
 
 
-def test_a_restart_adds_a_ufrag_and_the_oldest_goes(demux: Demux[Session]):
-    for index in range(MAX_UFRAGS):
-        demux.add(ALICE, f"new{index}")
-    assert demux.route(check("new0"), PATH) is ALICE
-    assert demux.route(check("alic"), PATH) is None
+def test_after_a_restart_a_session_is_found_by_what_is_valid_then(demux: Demux[Session]):
+    demux.set_ufrags(ALICE, ("alic", "new0"))
+    assert demux.route(check("alic"), PATH) is demux.route(check("new0"), PATH) is ALICE
+    demux.set_ufrags(ALICE, ("alic", "new1"))
+    assert demux.route(check("alic"), PATH) is demux.route(check("new1"), PATH) is ALICE
+    assert demux.route(check("new0"), PATH) is None
+    assert len(demux.ufrags) == 3
 
 
 def test_paths_of_one_session_are_bounded(demux: Demux[Session]):
