@@ -7,7 +7,7 @@ mean to people is `conference.py`'s.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from media.clock import WallClock
@@ -37,6 +37,7 @@ from sfu.sdp.negotiate import (
     match_codecs,
     restarts_ice,
 )
+from sfu.sdp.sending import token
 from sfu.stream.stats import RtpStats
 from sfu.transport import Path, Transport, TransportConnected, TransportEvent
 
@@ -262,7 +263,9 @@ class PeerSession:
         """The peer's credentials after a restart by fragment (RFC 8840)."""
         if self._negotiation is None or self._negotiation.remote is None:
             raise UsageError("no description yet")
-        self.transport.set_remote(ufrag, pwd, self._negotiation.remote.fingerprints)
+        remote = replace(self._negotiation.remote, ufrag=ufrag, pwd=pwd)
+        self._negotiation = replace(self._negotiation, remote=remote)
+        self.transport.set_remote(ufrag, pwd, remote.fingerprints)
 
     def restart_fragment(self) -> Fragment:
         """Our part of an ICE restart by fragment."""
@@ -348,7 +351,7 @@ class PeerSession:
             ssrc=outgoing.ssrc,
             rtx_ssrc=outgoing.rtx_ssrc if has_rtx else None,
             header_extensions=media.header_extensions,
-            cname=outgoing.participant_id,
+            cname=token(outgoing.participant_id),  # as the description says it, so that lip-sync finds its pairs
         )
         outgoing.consumer = self.endpoint.add_consumer(outgoing.producer, params, now=now)
         if outgoing.paused:
