@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sfu.stream.receive import RtpStreamRecv
 
-LAYER_SILENCE = 1.0  # an encoding that sent nothing for so long has stopped, if another goes on
+# An encoding that sent nothing for so long while another did has stopped. Not measured by the clock: a screen at rest
+# repeats its picture once a second, in all encodings together.
+LAYER_SILENCE = 1.0
 CHECK_INTERVAL = 0.25
 
 
@@ -43,12 +45,11 @@ class LayerSelector:
             return False, False
         self.next_check = now + CHECK_INTERVAL
         fell_silent = False
+        newest = max(stream.last_arrival for stream in self.streams)
         for stream in self.streams:
-            if stream.sending and now - stream.last_arrival > LAYER_SILENCE:
+            if stream.sending and newest - stream.last_arrival > LAYER_SILENCE:
                 stream.sending = False
                 fell_silent = True
-        if not any(stream.sending for stream in self.streams):
-            self.next_check = None
         return fell_silent, fell_silent and self._choose()
 
     def _choose(self) -> bool:

@@ -31,19 +31,21 @@ def test_what_stops_is_left_while_another_goes_on():
     layers.receive(high, now=0.0)
     high.last_arrival = 1.0
     low.last_arrival = 1.0 + LAYER_SILENCE
-    now = 1.0 + LAYER_SILENCE + CHECK_INTERVAL
-    assert layers.handle_timer(now=now) == (True, True)
+    assert layers.handle_timer(now=3.0) == (False, False)
+    low.last_arrival += 0.1
+    assert layers.handle_timer(now=3.0 + CHECK_INTERVAL / 2) == (False, False)  # not yet time to look
+    assert layers.handle_timer(now=3.0 + CHECK_INTERVAL) == (True, True)
     assert layers.target is low and layers.sending_rids() == ("q",)
+    assert layers.receive(high, now=4.0) and layers.target is high
 
 
-def test_where_everything_stops_nothing_changes():
+def test_where_everything_rests_nothing_changes():
     layers, low, high = make()
     layers.receive(low, now=0.0)
     layers.receive(high, now=0.0)
-    assert layers.handle_timer(now=5.0) == (True, False)
+    low.last_arrival = high.last_arrival = 0.5
+    assert layers.handle_timer(now=50.0) == (False, False)
     assert layers.target is high
-    assert layers.next_check is None
-    assert not layers.receive(high, now=6.0)
 
 
 def test_heights_tell_better_than_the_order_of_encodings():
