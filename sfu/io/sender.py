@@ -20,9 +20,12 @@ IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)
 GSO_MAX_SEGMENTS = 64  # UDP_MAX_SEGMENTS of older kernels
 GSO_MAX_BYTES = 63_000  # below the 64 KiB of one datagram with its headers
 GSO_MIN_RUN = 3  # below it a plain sendmsg each is as cheap
+GSO_MAX_SIZE = 1452  # a segment with IPv6 and UDP headers in 1500 bytes; the kernel cuts none that its route would fragment
 IN_PKTINFO = struct.Struct("@i4s4s")
 IN6_PKTINFO = struct.Struct("@16si")
 PATHS_KEPT = 8192  # ready-made send arguments; cleared whole when full
+
+GSO_REFUSED = frozenset({errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 
 Path = tuple[str, int, bytes]
 Ancillary = list[tuple[int, int, bytes]]
@@ -36,7 +39,8 @@ class Sender:
         self._socket6 = socket6
         self._drops = drops
         self._ready: dict[Path, tuple[socket.socket, tuple, Ancillary]] = {}
-        self.gso = True
+        self._plain: set[Path] = set()  # routes that refuse UDP_SEGMENT (IPsec, a small MTU); cleared whole when full
+        self.gso = _has_gso(socket4 or socket6)
         self.datagrams = 0
         self.calls = 0
 
@@ -52,12 +56,13 @@ class Sender:
         if prepared is None:
             return
         sock, address, ancillary = prepared
+        gso = self.gso and path not in self._plain
         total = len(packets)
         start = 0
         while start < total:
             size = len(packets[start])
             end = start + 1
-            if self.gso:
+            if gso and size <= GSO_MAX_SIZE:
                 limit = min(total, start + min(GSO_MAX_SEGMENTS, GSO_MAX_BYTES // size))
                 while end < limit and len(packets[end]) == size:
                     end += 1
@@ -65,13 +70,25 @@ class Sender:
                     end += 1  # the last segment may be shorter
             if end - start >= GSO_MIN_RUN:
                 control = [*ancillary, (SOL_UDP, UDP_SEGMENT, size.to_bytes(2, "little"))]
-                self._call(packets[start:end], end - start, sock, address, control)
+                if not self._call(packets[start:end], end - start, sock, address, control):
+                    gso = False
+                    self._refuse(path)
+                    continue
             else:
                 for index in range(start, end):
                     self._call([packets[index]], 1, sock, address, ancillary)
             start = end
 
-    def _call(self, buffers: list[bytes], count: int, sock: socket.socket, address: tuple, control: Ancillary) -> None:
+    def _refuse(self, path: Path) -> None:
+        """Runs to this peer leave one by one from now on."""
+        if not self._plain:
+            log.warning("a route refuses UDP_SEGMENT; packets to it leave one by one from now on")
+        elif len(self._plain) >= PATHS_KEPT:
+            self._plain.clear()
+        self._plain.add(path)
+
+    def _call(self, buffers: list[bytes], count: int, sock: socket.socket, address: tuple, control: Ancillary) -> bool:
+        """False when it was a run and the kernel does not cut it; what else goes wrong is counted."""
         self.calls += 1
         try:
             sock.sendmsg(buffers, control, 0, address)
@@ -79,13 +96,10 @@ class Sender:
         except BlockingIOError:
             self._drops.count(DropReason.SEND_QUEUE_FULL, count)
         except OSError as error:
-            if count > 1 and error.errno in (errno.EIO, errno.EINVAL, errno.ENOPROTOOPT, errno.EOPNOTSUPP):
-                log.warning("the kernel refuses UDP_SEGMENT (%s); packets leave one by one from now on", error.strerror)
-                self.gso = False
-                for data in buffers:
-                    self._call([data], 1, sock, address, control[:-1])
-                return
+            if count > 1 and error.errno in GSO_REFUSED:
+                return False
             self._drops.count(DropReason.SEND_REFUSED, count)
+        return True
 
     def _prepare(self, path: Path) -> tuple[socket.socket, tuple, Ancillary] | None:
         host, port, info = path
@@ -102,8 +116,21 @@ class Sender:
                 _interface, specific, _destination = IN_PKTINFO.unpack(info)
                 ancillary = [(socket.IPPROTO_IP, IP_PKTINFO, IN_PKTINFO.pack(0, specific, bytes(4)))]
         if sock is None:
+            self._drops.count(DropReason.SEND_REFUSED)
             return None
         if len(self._ready) >= PATHS_KEPT:
             self._ready.clear()
         prepared = self._ready[path] = (sock, (host, port), ancillary)
         return prepared
+
+
+def _has_gso(sock: socket.socket | None) -> bool:
+    """A kernel before 4.18 ignores the ancillary data and would send a run as one datagram, so it is asked first."""
+    if sock is None:
+        return False
+    try:
+        sock.setsockopt(SOL_UDP, UDP_SEGMENT, 0)
+    except OSError:
+        log.info("no UDP_SEGMENT here: packets leave one by one")
+        return False
+    return True

@@ -130,7 +130,7 @@ class MediaServer:
         began = now = time.monotonic()
         receive = self.conference.receive_datagram
         count = 0
-        while count < BATCH:
+        for _ in range(BATCH):
             try:
                 data, ancillary, _flags, address = sock.recvmsg(MAX_DATAGRAM, ANCILLARY_SPACE)
             except BlockingIOError:
@@ -139,17 +139,27 @@ class MediaServer:
                 # an ICMP answer to something we sent; the peer's own timeout decides
                 log.debug("receive: %s", error)
                 continue
-            finally:
-                count += 1
-            receive(data, (address[0], address[1], ancillary[0][2] if ancillary else b""), now=now)
+            count += 1
+            try:
+                receive(data, (address[0], address[1], ancillary[0][2] if ancillary else b""), now=now)
+            except Exception:
+                self._drop_failed(now)
         self._pump()
         self.forwarding.add(time.monotonic() - began, count)
+
+    def _drop_failed(self, now: float) -> None:
+        """Called for an exception: a bug of ours costs the session it came up in, and no other."""
+        log.exception("a session failed and is closed")
+        self.conference.drop_failed(now=now)
 
     def _on_tick(self) -> None:
         now = time.monotonic()
         self.loop_lag.add(max(0.0, now - self._tick_due))
-        self.conference.handle_timer(now=now)
         self._timer = None
+        try:
+            self.conference.handle_timer(now=now)
+        except Exception:
+            self._drop_failed(now)
         self._pump()
         self._arm()
 
@@ -162,8 +172,7 @@ class MediaServer:
             return
         self._pumping = True
         try:
-            conference = self.conference
-            while (event := conference.next_event()) is not None:
+            while (event := self._next_event()) is not None:
                 for listener in self._listeners:
                     try:
                         listener(event)
@@ -173,18 +182,23 @@ class MediaServer:
         finally:
             self._pumping = False
 
+    def _next_event(self) -> object | None:
+        try:
+            return self.conference.next_event()
+        except Exception:  # a bug of ours; the rest is drained by the next pump, and what can be sent is sent
+            log.exception("an event could not be carried out")
+            return None
+
     def _flush(self) -> None:
         dirty = self.conference.dirty
         if not dirty:
             return
         sender = self.sender
         for transport in dirty:
-            transport.is_dirty = False
+            packets = transport.take_outgoing()
             for data, path in transport.control_to_send():
                 sender.send(data, path)
-            packets = transport.outgoing
             if packets:
-                transport.outgoing = []
                 if transport.selected is not None:
                     sender.send_run(packets, transport.selected)
                 else:
