@@ -77,6 +77,7 @@ class Recorder:
         self._queue: deque[tuple[RoomEvent, int] | asyncio.Future[None]] = deque()
         self._wake = asyncio.Event()
         self._is_writing = False
+        self._has_ended = False
         self._running: dict[str, _Running] = {}
         self.dropped = 0
         self.failed = 0
@@ -104,15 +105,15 @@ class Recorder:
                 self._wake.clear()
                 await self._wake.wait()
         finally:
-            self._is_writing = False
+            self._has_ended = True
             for item in self._queue:
                 if isinstance(item, asyncio.Future) and not item.done():
                     item.set_result(None)
             self._queue.clear()
 
     async def flush(self) -> None:
-        """Wait until everything that was told so far is in the store."""
-        if not self._queue and not self._is_writing:
+        """Wait until everything that was told so far is in the store, or `run` has ended."""
+        if self._has_ended or not (self._queue or self._is_writing):
             return
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(written)
