@@ -152,7 +152,7 @@ class RetentionConfig:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingConfig:
-    """The guard of requests that we make for others: webhooks, RTMP targets, imports."""
+    """The guard of requests that we make for others: webhooks, RTMP targets, imports. None is made yet."""
 
     allow: tuple[str, ...] = ()
     """Networks (CIDR) allowed although loopback, link-local or private; plain http is allowed for them too."""
