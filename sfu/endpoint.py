@@ -78,7 +78,7 @@ class RtpEndpoint:
             self._record_arrival(packet, now)
         binding = self._streams.by_ssrc.get(packet.ssrc)
         if binding is None:
-            binding = self._streams.learn(packet, now=now)
+            binding = self._streams.learn(packet)
             if isinstance(binding, DropReason):
                 self.drops.count(binding)
                 return
@@ -155,7 +155,7 @@ class RtpEndpoint:
     def add_producer(self, params: ProducerParameters, *, now: float) -> Producer:
         producer = Producer(params, self._config, self.link, drops=self.drops, events=self._events)
         self.producers.append(producer)
-        self._streams.add(producer, now=now)
+        self._streams.add(producer)
         self._twcc_id = params.header_extensions.get(extensions.TRANSPORT_CC, self._twcc_id)
         self._reporter.start(now=now)
         return producer
@@ -169,9 +169,7 @@ class RtpEndpoint:
 
     def add_consumer(self, producer: Producer, params: ConsumerParameters, *, now: float) -> Consumer:
         """Attach to the producer's fan-out and ask for a keyframe."""
-        consumer = Consumer(
-            producer, params, self.transport, random_bytes=self._random_bytes, stats=self.stats
-        )
+        consumer = Consumer(producer, params, self.transport, random_bytes=self._random_bytes, stats=self.stats)
         consumer.ready = self._ready
         self.consumers.append(consumer)
         self._by_ssrc[params.ssrc] = consumer

@@ -92,7 +92,7 @@ class Producer:
         return set(self._rtx)
 
     def add_stream(
-        self, ssrc: int, *, rid: str | None, index: int, rtx_ssrc: int | None, now: float
+        self, ssrc: int, *, rid: str | None, index: int, rtx_ssrc: int | None
     ) -> tuple[RtpStreamRecv, RtpStreamRecv | None]:
         """A new SSRC of this track; and the stream that it replaces, if its encoding had one."""
         stream = RtpStreamRecv(ssrc, self._config, rid=rid, index=index, rtx_ssrc=rtx_ssrc)

@@ -18,9 +18,7 @@ PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 VIDEO_CONTENT_TYPE = "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type"
 VIDEO_TIMING = "http://www.webrtc.org/experiments/rtp-hdrext/video-timing"
 COLOR_SPACE = "http://www.webrtc.org/experiments/rtp-hdrext/color-space"
-DEPENDENCY_DESCRIPTOR = (
-    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
-)
+DEPENDENCY_DESCRIPTOR = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 ABS_CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 
 # Values that mean the same to a subscriber as they did to us. Not among them: what belongs to one hop (transport-wide

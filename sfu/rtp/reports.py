@@ -115,9 +115,7 @@ def _parse_blocks(body: bytes, offset: int, count: int) -> list[ReportBlock]:
     blocks = []
     for at in range(offset, offset + count * REPORT_BLOCK.size, REPORT_BLOCK.size):
         ssrc, fraction, lost, highest, jitter, lsr, dlsr = REPORT_BLOCK.unpack_from(body, at)
-        blocks.append(
-            ReportBlock(ssrc, fraction, int.from_bytes(lost, "big", signed=True), highest, jitter, lsr, dlsr)
-        )
+        blocks.append(ReportBlock(ssrc, fraction, int.from_bytes(lost, "big", signed=True), highest, jitter, lsr, dlsr))
     return blocks
 
 

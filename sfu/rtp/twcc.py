@@ -177,9 +177,7 @@ class ArrivalRecorder:
             delta = tick - last_tick
             gap = number - position
             if message is not None and (
-                not -32768 <= delta <= 32767
-                or len(message.deltas) + gap >= MAX_STATUSES
-                or told == MAX_DELTAS
+                not -32768 <= delta <= 32767 or len(message.deltas) + gap >= MAX_STATUSES or told == MAX_DELTAS
             ):
                 start, message = position, None
             if message is None:

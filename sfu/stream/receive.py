@@ -23,7 +23,9 @@ MAX_DROPOUT = 3000  # RFC 3550 A.1: a greater jump is a restart, believed when a
 class RtpStreamRecv:
     """`highest` counts as the wire does, `highest_sequence` without dropped padding: subscribers are numbered from that."""
 
-    def __init__(self, ssrc: int, config: SfuConfig, *, rid: str | None = None, rtx_ssrc: int | None = None, index: int = 0):
+    def __init__(
+        self, ssrc: int, config: SfuConfig, *, rid: str | None = None, rtx_ssrc: int | None = None, index: int = 0
+    ):
         self.ssrc = ssrc
         self.rtx_ssrc = rtx_ssrc
         self.rid = rid

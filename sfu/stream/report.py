@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from media.clock import WallClock, ntp_middle
 from media.ids import RandomBytes
 from media.seq import diff
-from sfu.consumer import Consumer
-from sfu.producer import Producer
 from sfu.rtp.compound import RtcpMessage
 from sfu.rtp.reports import SDES_CNAME, ExtendedReport, ReceiverReport, SenderReport, SourceDescription
 from sfu.stream.link import PublisherLink
+
+if TYPE_CHECKING:
+    from sfu.consumer import Consumer
+    from sfu.producer import Producer
 
 MAX_BLOCKS = 31  # the count has five bits
 MAX_SENDERS = 16  # SR and SDES of so many stay below 1200 bytes in one datagram

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from media.drops import DropReason
-from sfu.producer import Encoding, Producer
 from sfu.rtp import extensions
 from sfu.rtp.packet import RtpPacket
 from sfu.stream.receive import RtpStreamRecv
+
+if TYPE_CHECKING:
+    from sfu.producer import Producer
 
 
 class Binding:
@@ -27,11 +31,9 @@ class StreamTable:
         self.by_ssrc: dict[int, Binding] = {}
         self._limit = limit
         self._producers: list[Producer] = []
-        self._ids: dict[str, int | None] = dict.fromkeys(
-            (extensions.MID, extensions.RID, extensions.REPAIRED_RID)
-        )
+        self._ids: dict[str, int | None] = dict.fromkeys((extensions.MID, extensions.RID, extensions.REPAIRED_RID))
 
-    def add(self, producer: Producer, *, now: float) -> None:
+    def add(self, producer: Producer) -> None:
         """Bind the SSRCs that the description names."""
         self._producers.append(producer)
         for uri in self._ids:
@@ -39,25 +41,23 @@ class StreamTable:
             self._ids[uri] = producer.params.header_extensions.get(uri, self._ids[uri])
         for index, encoding in enumerate(producer.params.encodings):
             if encoding.ssrc is not None and len(self.by_ssrc) < self._limit:
-                self._bind(producer, encoding.ssrc, encoding, index, now)
+                self._bind(producer, encoding.ssrc, encoding.rid, index, encoding.rtx_ssrc)
 
     def remove(self, producer: Producer) -> None:
         if producer in self._producers:
             self._producers.remove(producer)
         self.by_ssrc = {ssrc: binding for ssrc, binding in self.by_ssrc.items() if binding.producer is not producer}
 
-    def _bind(self, producer: Producer, ssrc: int, encoding: Encoding, index: int, now: float) -> Binding:
-        stream, replaced = producer.add_stream(
-            ssrc, rid=encoding.rid, index=index, rtx_ssrc=encoding.rtx_ssrc, now=now
-        )
+    def _bind(self, producer: Producer, ssrc: int, rid: str | None, index: int, rtx_ssrc: int | None) -> Binding:
+        stream, replaced = producer.add_stream(ssrc, rid=rid, index=index, rtx_ssrc=rtx_ssrc)
         if replaced is not None:
             self.by_ssrc = {key: item for key, item in self.by_ssrc.items() if item.stream is not replaced}
         binding = self.by_ssrc[ssrc] = Binding(producer, stream, retransmission=False)
-        if encoding.rtx_ssrc is not None:
-            self.by_ssrc[encoding.rtx_ssrc] = Binding(producer, stream, retransmission=True)
+        if rtx_ssrc is not None:
+            self.by_ssrc[rtx_ssrc] = Binding(producer, stream, retransmission=True)
         return binding
 
-    def learn(self, packet: RtpPacket, *, now: float) -> Binding | DropReason:
+    def learn(self, packet: RtpPacket) -> Binding | DropReason:
         """The binding of an SSRC seen for the first time, or why there is none."""
         mid = self._text(packet, extensions.MID)
         rid = self._text(packet, extensions.RID)
@@ -73,9 +73,11 @@ class StreamTable:
             return self._learn_retransmission(producer, packet, repaired or rid)
         if rid is None and producer.params.simulcast:
             return DropReason.RTP_UNKNOWN_SSRC  # which of its encodings cannot be told
-        for index, encoding in enumerate(producer.params.encodings or (Encoding(rid=rid),)):
+        if not producer.params.encodings:
+            return self._bind(producer, packet.ssrc, rid, 0, None)
+        for index, encoding in enumerate(producer.params.encodings):
             if encoding.rid == rid or not producer.params.simulcast:
-                return self._bind(producer, packet.ssrc, Encoding(packet.ssrc, encoding.rtx_ssrc, rid), index, now)
+                return self._bind(producer, packet.ssrc, rid, index, encoding.rtx_ssrc)
         return DropReason.RTP_UNKNOWN_SSRC
 
     def _learn_retransmission(self, producer: Producer, packet: RtpPacket, rid: str | None) -> Binding | DropReason:

@@ -16,7 +16,17 @@ def unwrap(packet: RtpPacket, *, ssrc: int, payload_type: int) -> RtpPacket:
     if packet.payload_end - packet.payload_offset < OSN.size:
         raise ParseError("RTX packet without an original sequence number")
     original = RtpPacket()
-    for name in ("data", "marker", "timestamp", "ext_profile", "ext_offset", "ext_end", "elements", "arrival", "payload_end"):
+    for name in (
+        "data",
+        "marker",
+        "timestamp",
+        "ext_profile",
+        "ext_offset",
+        "ext_end",
+        "elements",
+        "arrival",
+        "payload_end",
+    ):
         setattr(original, name, getattr(packet, name))
     (original.sequence_number,) = OSN.unpack_from(packet.data, packet.payload_offset)
     original.payload_offset = packet.payload_offset + OSN.size

@@ -181,7 +181,9 @@ def test_reports_keep_audio_and_video_together(call):
     """The same instant, published with unrelated RTP times and a clock that is off by years, stays one instant."""
     off = 3e8  # the publisher's clock runs behind ours
     base = call.now
-    call.publisher.receive_rtcp(serialize_compound([SenderReport(1, wall_to_ntp(off + base), 0xFFFFFF00, 0, 0)]), now=base)
+    call.publisher.receive_rtcp(
+        serialize_compound([SenderReport(1, wall_to_ntp(off + base), 0xFFFFFF00, 0, 0)]), now=base
+    )
     call.publisher.receive_rtcp(
         serialize_compound([SenderReport(5, wall_to_ntp(off + base + 0.4), 777, 0, 0)]), now=base + 0.9
     )

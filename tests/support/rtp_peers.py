@@ -22,9 +22,7 @@ from sfu.rtp.reports import SenderReport
 from sfu.stream.stats import RtpStats
 from tests.support.network import Network, Path
 
-VP8 = Codec(
-    "VP8", Kind.VIDEO, 90000, 96, feedback=("nack", "nack pli", "ccm fir", "transport-cc"), rtx_payload_type=97
-)
+VP8 = Codec("VP8", Kind.VIDEO, 90000, 96, feedback=("nack", "nack pli", "ccm fir", "transport-cc"), rtx_payload_type=97)
 OPUS = Codec("opus", Kind.AUDIO, 48000, 111, channels=2)
 IDS = {
     extensions.MID: 4,
@@ -99,7 +97,12 @@ class Node:
     ) -> Producer:
         kind = codecs[0].kind
         params = ProducerParameters(
-            f"TR_{ssrc}", "0", kind, codecs, dict(IDS), (Encoding(ssrc, ssrc + 1 if codecs[0].rtx_payload_type else None),)
+            f"TR_{ssrc}",
+            "0",
+            kind,
+            codecs,
+            dict(IDS),
+            (Encoding(ssrc, ssrc + 1 if codecs[0].rtx_payload_type else None),),
         )
         return endpoint.add_producer(replace(params, **changes), now=now)
 
@@ -204,7 +207,9 @@ class Publisher:
             self._key = False
             count = self.random.randint(1, 2 * self._per_frame - 1)
             for at in range(count):
-                payload = (VP8_MORE if at else head) + self.count.to_bytes(4, "big") + bytes(self.random.randrange(1000))
+                payload = (
+                    (VP8_MORE if at else head) + self.count.to_bytes(4, "big") + bytes(self.random.randrange(1000))
+                )
                 data = self._send(
                     number=self._first + self.count,
                     payload=payload,
@@ -285,7 +290,14 @@ class World:
     STEP = 0.001
 
     def __init__(
-        self, publisher: Publisher, *, path: Path, back: Path, seed: int, subscribers: int = 1, config: SfuConfig | None = None
+        self,
+        publisher: Publisher,
+        *,
+        path: Path,
+        back: Path,
+        seed: int,
+        subscribers: int = 1,
+        config: SfuConfig | None = None,
     ) -> None:
         self.node = Node(seed, config)
         self.now = 0.0

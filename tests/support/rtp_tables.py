@@ -33,7 +33,10 @@ RTCP_TABLE: list[tuple[str, object]] = [
         "8fcd0006 00000001 00000002 ffff0004 00000a03 d480 10 20 0100 0000",
         TransportFeedback(1, 2, 0xFFFF, 10, 3, [16, 32, None, 256]),
     ),
-    ("8fcd0006 00000001 00000002 00000003 ffffff00 2003 000102 000000", TransportFeedback(1, 2, 0, 0xFFFFFF, 0, [0, 1, 2])),
+    (
+        "8fcd0006 00000001 00000002 00000003 ffffff00 2003 000102 000000",
+        TransportFeedback(1, 2, 0, 0xFFFFFF, 0, [0, 1, 2]),
+    ),
     ("8fcd0005 00000001 00000002 00001fff 00000000 1fff 0000", TransportFeedback(1, 2, 0, 0, 0, [None] * 8191)),
 ]
 

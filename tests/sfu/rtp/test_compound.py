@@ -61,7 +61,9 @@ def test_wrong_padding_is_refused(tail):
 
 def canonical(message):
     """Two NACKs are the same if they ask for the same packets."""
-    return (message.sender_ssrc, message.media_ssrc, sorted(set(message.lost))) if isinstance(message, Nack) else message
+    return (
+        (message.sender_ssrc, message.media_ssrc, sorted(set(message.lost))) if isinstance(message, Nack) else message
+    )
 
 
 def check(data: bytes) -> None:
@@ -78,7 +80,11 @@ def test_garbage_parses_or_is_refused(data):
     check(data)
 
 
-@given(st.sampled_from(WIRES), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=6), st.binary(max_size=8))
+@given(
+    st.sampled_from(WIRES),
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=6),
+    st.binary(max_size=8),
+)
 @example(WIRES[0], [], b"")
 def test_mutations_parse_or_are_refused(wire, changes, tail):
     data = bytearray(wire)

@@ -47,7 +47,9 @@ def test_other_profiles_hold_nothing_for_us():
     assert read(0xABCD, bytes.fromhex("10610000")) == []
 
 
-@pytest.mark.parametrize(("profile", "wire"), [(ONE_BYTE, "1361"), (TWO_BYTE, "0104"), (TWO_BYTE, "01"), (ONE_BYTE, "10")])
+@pytest.mark.parametrize(
+    ("profile", "wire"), [(ONE_BYTE, "1361"), (TWO_BYTE, "0104"), (TWO_BYTE, "01"), (ONE_BYTE, "10")]
+)
 def test_elements_that_are_cut_off_are_refused(profile, wire):
     with pytest.raises(ParseError):
         read(profile, bytes.fromhex(wire))

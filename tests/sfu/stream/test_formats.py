@@ -51,7 +51,12 @@ def test_without_red_the_primary_block_is_sent_as_opus():
 
 
 def test_only_shared_extensions_that_mean_the_same_pass():
-    published = {extensions.AUDIO_LEVEL: 1, extensions.TRANSPORT_CC: 3, extensions.MID: 4, extensions.VIDEO_ORIENTATION: 5}
+    published = {
+        extensions.AUDIO_LEVEL: 1,
+        extensions.TRANSPORT_CC: 3,
+        extensions.MID: 4,
+        extensions.VIDEO_ORIENTATION: 5,
+    }
     theirs = {extensions.AUDIO_LEVEL: 9, extensions.TRANSPORT_CC: 8, extensions.MID: 7}
     made, _ = group((OPUS,), (OPUS,), ids=published, theirs=theirs)
     assert made.extension_ids == {1: 9}
