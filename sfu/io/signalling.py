@@ -137,7 +137,7 @@ class SignallingServer:
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read(connection))
                 await connection.write()
-                if not connection.ended:  # we end the socket, perhaps while a token is looked at
+                if connection.finishing:  # perhaps while a token is looked at
                     reader.cancel()
                 await asyncio.wait([reader])
                 await connection.close()
@@ -263,7 +263,11 @@ class SignallingServer:
             raise Refusal.SERVER_BUSY("the server shuts down")
         if params.participant_id is not None:
             check_participant_id(params.participant_id)
-        admission = await self._authorize(params.token, params.room_id, params.participant_id)
+        try:
+            async with asyncio.timeout(self._config.join_timeout):
+                admission = await self._authorize(params.token, params.room_id, params.participant_id)
+        except TimeoutError:
+            raise Refusal.SERVER_BUSY("the token could not be looked up in time") from None
         if not origin_allowed(connection.origin, admission.allowed_origins):
             raise Refusal.UNAUTHORIZED_REQUEST("this key does not allow pages of this origin")
         if self._draining:

@@ -90,6 +90,11 @@ class Connection:
         """No request is carried out any more."""
         return self._close_code is not None or self._aborted or self.ended
 
+    @property
+    def finishing(self) -> bool:
+        """It is ours to begin the closing handshake."""
+        return self._close_code is not None and not self._aborted
+
     def send(self, data: bytes) -> None:
         """Queues one text message; a client that does not read enough is cut off."""
         if self.ending:
@@ -150,7 +155,7 @@ class Connection:
     async def close(self) -> None:
         """The end, after reader and writer: the closing handshake if it is ours to begin. RFC 6455 section 7.1.2."""
         try:
-            if self._close_code is not None and not self._aborted:
+            if self.finishing:
                 await self.ws.close(code=self._close_code)
         finally:
             if self._deadline is not None:

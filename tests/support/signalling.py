@@ -222,7 +222,7 @@ class Client:
 class Stage:
     """A running signalling server, and clients of it."""
 
-    def __init__(self, server: FakeMediaServer, signalling: SignallingServer, base: TestServer) -> None:
+    def __init__(self, server: Any, signalling: SignallingServer, base: TestServer) -> None:
         self.server = server
         self.signalling = signalling
         self.base = base
@@ -275,9 +275,10 @@ async def authorize(token: str, room_id: str, participant_id: str | None) -> Adm
 
 @asynccontextmanager
 async def stage(
-    config: SignallingConfig | None = None, *, sfu: SfuConfig | None = None, conference: Any = None, **more: Any
+    config: SignallingConfig | None = None, *, sfu: SfuConfig | None = None, server: Any = None, **more: Any
 ) -> AsyncIterator[Stage]:
-    server = FakeMediaServer(conference if conference is not None else FakeConference(sfu or SfuConfig()))
+    if server is None:
+        server = FakeMediaServer(FakeConference(sfu or SfuConfig()))
     more.setdefault("authorize", authorize)
     async with SignallingServer(server, config=config, **more) as signalling:
         app = web.Application()
