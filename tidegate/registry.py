@@ -136,7 +136,7 @@ class Node:
             self._owns,
             random_bytes=os.urandom,
             public_url=self.origin.public_url,
-            ice_servers=config.rtc.ice_servers,
+            ice_servers=lambda: ice_servers(config.rtc, wall=time.time()),
         )
         self._stack.callback(self.whip.close)
         self.metrics = Metrics(self.media)

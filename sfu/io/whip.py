@@ -7,8 +7,9 @@ HTTP errors: the application renders them. Who may is the application's to say, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -37,6 +38,8 @@ AuthorizeRequest = Callable[[web.Request, str, str | None], Awaitable[Admission]
 """`await authorize(request, room_id, participant_id)`: reads the token; PeerError when it is refused."""
 Owns = Callable[[web.Request, str | None, str], Awaitable[bool]]
 """`await owns(request, project_id, participant_id)`: whether this request's token may end that participant's session."""
+IceServers = Callable[[], Sequence[Mapping[str, Any]]]
+"""RTCIceServer dictionaries, made anew for each answer: credentials expire."""
 
 
 @dataclass(slots=True)
@@ -64,14 +67,14 @@ class WhipServer:
         *,
         random_bytes: RandomBytes,
         public_url: Callable[[web.Request], str],
-        ice_servers: tuple[str, ...] = (),
+        ice_servers: IceServers = tuple,
     ) -> None:
         self._server = server
         self._authorize = authorize
         self._owns = owns
         self._random_bytes = random_bytes
         self._public_url = public_url
-        self._links = tuple(f'<{url}>; rel="ice-server"' for url in ice_servers)
+        self._ice_servers = ice_servers
         self._resources: dict[str, _Resource] = {}
         server.add_listener(self._on_event)
 
@@ -138,7 +141,7 @@ class WhipServer:
     async def options(self, request: web.Request) -> web.Response:
         """OPTIONS of an endpoint. CORS is added by the application."""
         response = web.Response(status=204, headers={"Accept-Post": SDP})
-        for link in self._links:
+        for link in ice_links(self._ice_servers()):
             response.headers.add("Link", link)
         return response
 
@@ -223,7 +226,7 @@ class WhipServer:
         headers = {"Location": location, "ETag": resource.etag, "Accept-Patch": FRAGMENT}
         response = web.Response(status=201, text=answer, content_type=SDP, headers=headers)
         response.charset = None
-        for link in self._links:
+        for link in ice_links(self._ice_servers()):
             response.headers.add("Link", link)
         return response
 
@@ -275,3 +278,15 @@ def offered_media(offer: SessionDescription) -> list[tuple[str, Kind]]:
             if direction is None or direction.sends:
                 found.append((media.mid, Kind(media.kind)))
     return found
+
+
+def ice_links(servers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Link headers that configure a client's STUN and TURN servers. RFC 9725 section 4.6."""
+    links: list[str] = []
+    for server in servers:
+        urls = server["urls"]
+        credentials = ""
+        if "username" in server:
+            credentials = f'; username="{server["username"]}"; credential="{server["credential"]}"; credential-type="password"'
+        links += [f'<{url}>; rel="ice-server"{credentials}' for url in ([urls] if isinstance(urls, str) else urls)]
+    return links

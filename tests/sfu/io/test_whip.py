@@ -17,7 +17,7 @@ from sfu.dtls import Certificate, DtlsContext
 from sfu.ice.candidate import host_candidates
 from sfu.io.signalling_ports import Admission
 from sfu.io.udp import MediaServer
-from sfu.io.whip import WhipServer
+from sfu.io.whip import WhipServer, ice_links
 from sfu.meeting.permissions import Grants
 from tests.support.aiortc_peer import COLOURS, ColourTrack, Player, Publisher, ToneTrack
 
@@ -57,7 +57,7 @@ async def site():
     async with MediaServer(conference, port=0) as media, aiohttp.ClientSession() as http:
         conference.context.candidates = host_candidates(["127.0.0.1"], media.port)
         server = WhipServer(
-            media, admit, owns, random_bytes=os.urandom, public_url=lambda r: f"http://{r.host}", ice_servers=("stun:x.example",)
+            media, admit, owns, random_bytes=os.urandom, public_url=lambda r: f"http://{r.host}", ice_servers=lambda: [{"urls": ["stun:x.example"]}]
         )
 
         @web.middleware
@@ -215,3 +215,10 @@ async def test_options_tell_what_is_accepted(site):
     async with site.http.options(f"{site.url}/v2/whip") as response:
         assert response.status == 204
         assert response.headers["Accept-Post"] == "application/sdp"
+
+
+def test_turn_servers_come_with_their_credentials():
+    server = {"urls": "turn:t.example", "username": "u", "credential": "c"}
+    assert ice_links([server]) == [
+        '<turn:t.example>; rel="ice-server"; username="u"; credential="c"; credential-type="password"'
+    ]
