@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from tests.support.aiortc_peer import ColourTrack, Player, Publisher, ToneTrack
-from tests.support.network import Path
+from tests.support.network import Network, Path
 from tests.support.relay import UdpRelay
 from tests.support.whip_site import open_whip_site
 
@@ -75,14 +75,16 @@ async def test_each_client_has_its_own_socket_towards_the_server(echo):
         assert len(relay.links) == 2
 
 
-async def test_what_is_lost_follows_from_the_seed(echo):
-    counts = []
-    for seed in (7, 7, 8):
-        async with UdpRelay(echo, up=Path(loss=0.3), seed=seed) as relay:
-            await exchange(relay, 10)
-            counts.append(relay.lost[0])
-    assert counts[0] == counts[1] > 5
-    assert counts[2] != counts[0]
+@pytest.mark.parametrize("seed", [7, 8])
+async def test_the_relay_loses_what_the_model_loses_with_its_seed(echo, seed):
+    path = Path(loss=0.3)
+    model = Network(path, seed=seed)
+    for number in range(40):
+        model.push(number.to_bytes(2, "big"), 0.0)
+    survivors = model.pop_due(1.0)
+    assert 15 < len(survivors) < 40
+    async with UdpRelay(echo, up=path, seed=seed) as relay:
+        assert await exchange(relay, len(survivors)) == survivors
 
 
 async def test_impairment_can_begin_while_it_runs(echo):
