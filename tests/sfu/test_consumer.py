@@ -85,6 +85,18 @@ def test_nacks_are_answered_by_rtx_until_the_history_ends(call, first):
     assert call.node.stats.nack_unanswered == 1
 
 
+@pytest.mark.parametrize("first", START_NUMBERS)
+def test_a_subscribers_own_numbers_wrap_and_lead_back(call, first):
+    call.consumer._next_sequence = (1 << 16) + first
+    call.send(500, VP8_KEY + b"0")
+    for at in range(1, 5):
+        call.send(500 + at, VP8_DELTA + bytes((at,)))
+    numbers = [p.sequence_number for p in call.wire.packets()]
+    assert numbers == [(first + at) & 0xFFFF for at in range(5)]
+    again = call.nack(*numbers)
+    assert [p.payload[2:] for p in again] == [VP8_KEY + b"0", *(VP8_DELTA + bytes((at,)) for at in range(1, 5))]
+
+
 def test_without_rtx_the_very_same_packet_is_sent_again():
     call = Call(rtx_ssrc=None)
     call.send(1, VP8_KEY + b"0", elements=((13, b"\x01"),))

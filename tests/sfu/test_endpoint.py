@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from media.drops import DropReason
+from sfu.config import SfuConfig
+from sfu.producer import Encoding
 from sfu.rtp.compound import serialize_compound
 from sfu.rtp.feedback import Nack, Pli
 from sfu.rtp.twcc import TransportFeedback
 from tests.support.network import Path
-from tests.support.rtp_peers import START_NUMBERS, VP8_KEY, Node, Publisher, World, rtp
+from tests.support.rtp_peers import START_NUMBERS, VP8_KEY, Node, Publisher, Simulcast, World, rtp
 from tests.support.rtp_tables import RTCP_TABLE, from_hex
 
 LOSSY = Path(delay=0.020, jitter=0.004, loss=0.05, reorder=0.02, duplicate=0.01)
@@ -21,7 +25,10 @@ def settle(world: World) -> None:
 
 @pytest.mark.parametrize("first", START_NUMBERS)
 def test_at_five_percent_loss_on_both_legs_everything_arrives(first):
-    world = World(Publisher(seed=first, first=first), path=LOSSY, back=LOSSY, seed=first + 1, subscribers=2)
+    config = SfuConfig(history_seconds=1.0)
+    world = World(
+        Publisher(seed=first, first=first), path=LOSSY, back=LOSSY, seed=first + 1, subscribers=2, config=config
+    )
     world.run(5.0)
     settle(world)
     assert world.up.lost > 20 and world.up.duplicated > 0 and world.up.reordered > 0
@@ -55,6 +62,33 @@ def test_reordering_alone_is_not_asked_for():
     assert world.up.reordered > 10
     assert world.node.stats.nack_out == 0
     assert world.legs[0][3].missing == []
+
+
+def test_switching_layers_under_loss_leaves_no_hole():
+    low, high = Publisher(seed=1, first=65000), Publisher(seed=2, first=32700, ssrc=11)
+    world = World(
+        Simulcast(low, high, start=1.0, stop=3.0),
+        path=LOSSY,
+        back=LOSSY,
+        seed=8,
+        subscribers=2,
+        encodings=(Encoding(1, 2, "q"), Encoding(11, 12, "h")),
+        simulcast=True,
+    )
+    world.run(6.0)
+    settle(world)
+    for *_, receiver, down, _ in world.legs:
+        assert down.lost > 20
+        assert receiver.missing == []
+        numbers = sorted(receiver.payloads)
+        times = [receiver.got[number].timestamp for number in numbers]
+        # Forward, and by no more than it takes to notice that a layer stopped.
+        assert all(((b - a) & 0xFFFFFFFF) < 1.3 * 90000 for a, b in pairwise(times))
+        # Counts go up by one within a layer; where they do not, the layer changes, and with a keyframe.
+        indexes = receiver.indexes()
+        switches = [at for at in range(1, len(indexes)) if indexes[at] != indexes[at - 1] + 1]
+        assert len(switches) == 2
+        assert all(receiver.payloads[numbers[at]][:2] == VP8_KEY for at in [0, *switches])
 
 
 # Dispatch

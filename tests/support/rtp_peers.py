@@ -223,8 +223,35 @@ class Publisher:
             self._next_sr += 1.0
             report = SenderReport(self.ssrc, wall_to_ntp(9e8 + now), round(now * 90000) & 0xFFFFFFFF, self.count, 0)
             self._out.append(serialize_compound([report]))
+        return self.take()
+
+    def take(self) -> list[bytes]:
+        """What waits to leave: retransmissions, while no new frames are made."""
         out, self._out = self._out, []
         return out
+
+
+class Simulcast:
+    """Two encodings, each a `Publisher`; the higher sends from `start` to `stop`."""
+
+    def __init__(self, low: Publisher, high: Publisher, *, start: float, stop: float) -> None:
+        self.ssrc = low.ssrc
+        self.low, self.high = low, high
+        self._start, self._stop = start, stop
+
+    def receive(self, data: bytes) -> None:
+        self.low.receive(data)
+        self.high.receive(data)
+
+    def advance(self, now: float) -> list[bytes]:
+        out = self.low.advance(now)
+        if self._start <= now < self._stop:
+            self.high._next_frame = max(self.high._next_frame, now - 0.01)
+            return out + self.high.advance(now)
+        return out + self.high.take()
+
+    def take(self) -> list[bytes]:
+        return self.low.take() + self.high.take()
 
 
 class Receiver:
@@ -298,12 +325,13 @@ class World:
         seed: int,
         subscribers: int = 1,
         config: SfuConfig | None = None,
+        **producer,
     ) -> None:
         self.node = Node(seed, config)
         self.now = 0.0
         self.publisher = publisher
         self.ingress, self.ingress_wire = self.node.endpoint()
-        self.producer = self.node.producer(self.ingress, ssrc=publisher.ssrc)
+        self.producer = self.node.producer(self.ingress, ssrc=publisher.ssrc, **producer)
         self.up, self.up_back = Network(path, seed=seed), Network(back, seed=seed + 1)
         self.legs = []
         for at in range(subscribers):
@@ -334,9 +362,8 @@ class World:
             for data in self.publisher.advance(now):
                 self.up.push(data, now)
         else:
-            for data in self.publisher._out:
+            for data in self.publisher.take():
                 self.up.push(data, now)
-            self.publisher._out = []
         for data in self.up.pop_due(now):
             self.deliver(self.ingress, data, now)
         for endpoint, wire, _, receiver, down, down_back in self.legs:
