@@ -1,0 +1,472 @@
+"""A Conference and its clients without sockets: browser-like ones with two connections, WHIP- and WHEP-like ones with one.
+
+Everything is real but the network and the clock: SDP text, ICE, DTLS, SRTP. A `Lab` moves the clock; a `Leg` is one peer
+connection, over perfect wires until `impair` puts seeded networks in their place. OpenSSL keeps its own clock, so lose nothing
+before `connect()` has returned. What the clients say is written here by hand and shares no code with `sfu/sdp`.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from media.clock import WallClock
+from media.drops import DropReason
+from sfu.conference import Conference, ConferenceEvent
+from sfu.config import SfuConfig
+from sfu.dtls import Certificate, DtlsContext
+from sfu.meeting.participant import JoinRequest, Mode, Participant
+from sfu.meeting.permissions import Grants, Source
+from sfu.peer import SubscribeOffer
+from tests.support.network import Network, Path
+from tests.support.rtp_peers import Publisher, Receiver, rtp
+from tests.support.webrtc_client import ClientContext, WebRtcClient
+
+SERVER_CONTEXT = DtlsContext(Certificate.generate(wall=1_800_000_000.0))
+CONTEXTS = (ClientContext(), ClientContext())  # two certificates
+CANDIDATE = "candidate:1 1 udp 2130706431 198.51.100.1 7882 typ host"
+STEP, COARSE = 0.001, 0.02
+
+OPUS_LINES = ("a=rtpmap:111 opus/48000/2", "a=rtcp-fb:111 transport-cc", "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid")
+VP8_LINES = (
+    "a=rtpmap:96 VP8/90000",
+    *(f"a=rtcp-fb:96 {kind}" for kind in ("transport-cc", "ccm fir", "nack", "nack pli")),
+    "a=rtpmap:97 rtx/90000",
+    "a=fmtp:97 apt=96",
+    "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+    "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid",
+)
+H264_LINES = (
+    "a=rtpmap:96 H264/90000",
+    "a=fmtp:96 packetization-mode=1;profile-level-id=42e01f;level-asymmetry-allowed=1",
+    "a=rtcp-fb:96 nack",
+    "a=rtcp-fb:96 nack pli",
+)
+
+
+@dataclass
+class Line:
+    """One m-line of a client's own offer."""
+
+    kind: str = "video"
+    direction: str = "sendonly"
+    ssrc: int | None = None
+    codec: tuple[str, ...] | None = None
+    mid: str = ""
+
+    def lines(self, mid: str) -> list[str]:
+        codec = self.codec or (VP8_LINES if self.kind == "video" else OPUS_LINES)
+        formats = "111" if self.kind == "audio" else "96 97" if codec is VP8_LINES else "96"
+        out = [f"m={self.kind} 9 UDP/TLS/RTP/SAVPF {formats}", "c=IN IP4 0.0.0.0", f"a=mid:{mid}", f"a={self.direction}", *codec]
+        if self.ssrc is not None and self.direction == "sendonly":
+            if codec is VP8_LINES:
+                out.append(f"a=ssrc-group:FID {self.ssrc} {self.ssrc + 1}")
+                out.append(f"a=ssrc:{self.ssrc + 1} cname:c")
+            out.append(f"a=ssrc:{self.ssrc} cname:c")
+        return out
+
+
+def write_offer(client: WebRtcClient, *media: Line) -> str:
+    mids = [line.mid or str(index) for index, line in enumerate(media)]
+    out = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", f"a=group:BUNDLE {' '.join(mids)}"]
+    for mid, line in zip(mids, media, strict=True):
+        out += [*line.lines(mid), *_transport_lines(client, "actpass")]
+    return "\r\n".join(out) + "\r\n"
+
+
+def _transport_lines(client: WebRtcClient, setup: str) -> list[str]:
+    algorithm, value = client.context.fingerprint()
+    return [
+        f"a=ice-ufrag:{client.ufrag}",
+        f"a=ice-pwd:{client.pwd}",
+        f"a=fingerprint:{algorithm} {value}",
+        f"a=setup:{setup}",
+        "a=rtcp-mux",
+    ]
+
+
+def sections(sdp: str) -> list[list[str]]:
+    """The session's lines, then those of each m-line."""
+    return [part.split("\r\n") for part in sdp.strip().split("\r\nm=")]
+
+
+def value_of(section: list[str], name: str) -> str:
+    return next((line.partition(":")[2] for line in section if line.startswith(f"a={name}:")), "")
+
+
+def direction_of(section: list[str]) -> str:
+    names = ("a=sendonly", "a=recvonly", "a=sendrecv", "a=inactive")
+    return next((line[2:] for line in section if line in names), "sendrecv")
+
+
+_NOT_ANSWERED = re.compile(r"a=(ssrc|msid|candidate|end-of|ice-|fingerprint|setup|rtcp-mux|sendonly|recvonly|sendrecv|inactive)")
+
+
+def write_answer(client: WebRtcClient, offer: str, *, refuse: frozenset[str] | set[str] = frozenset()) -> str:
+    """A browser's answer to a subscribe offer; `refuse` mids whose codecs it does not know."""
+    head, *media = sections(offer)
+    out: list[str] = []
+    mids = []
+    for section in media:
+        mid = value_of(section, "mid")
+        words = section[0].split()
+        if words[1] == "0" or mid in refuse:
+            out += [f"m={words[0]} 0 {' '.join(words[2:])}", "c=IN IP4 0.0.0.0", f"a=mid:{mid}", "a=inactive"]
+            continue
+        mids.append(mid)
+        direction = "recvonly" if direction_of(section) == "sendonly" else "inactive"
+        kept = [line for line in section[1:] if line and not _NOT_ANSWERED.match(line)]
+        out += [f"m={section[0]}", *kept, f"a={direction}", *_transport_lines(client, "active")]
+    group = [f"a=group:BUNDLE {' '.join(mids)}"] if mids else []
+    return "\r\n".join(["v=0", "o=- 2 1 IN IP4 127.0.0.1", "s=-", "t=0 0", *group, *out]) + "\r\n"
+
+
+class VideoSender(Publisher):
+    """A VP8 stream whose RTP time begins at `start` seconds of the media clock."""
+
+    def __init__(self, lab: Lab, *, seed: int = 1, first: int = 0, ssrc: int = 1000, start: float = 0.0) -> None:
+        super().__init__(seed=seed, first=first, ssrc=ssrc)
+        self._offset = start - lab.now
+        self._next_frame = start
+        self._next_sr = start + 0.5
+        self.running = True
+
+    def packets(self, now: float) -> list[bytes]:
+        if self.running:
+            return self.advance(now + self._offset)
+        out, self._out = self._out, []  # what was asked for again
+        return out
+
+
+class AudioSender:
+    """Opus in 20 ms packets; each carries its count."""
+
+    def __init__(self, lab: Lab, *, ssrc: int = 2000, first: int = 0) -> None:
+        self.ssrc, self.count, self.running = ssrc, 0, True
+        self._first, self._next = first, lab.now
+
+    def receive(self, data: bytes) -> None:
+        """Feedback says nothing to a microphone."""
+
+    def packets(self, now: float) -> list[bytes]:
+        if not self.running or now < self._next:
+            return []
+        self._next += 0.02
+        self.count += 1
+        number = self._first + self.count - 1
+        payload = b"\xfc" + number.to_bytes(4, "big")
+        return [rtp(number, payload, ssrc=self.ssrc, payload_type=111, timestamp=number * 960)]
+
+
+class StreamReceiver(Receiver):
+    """A receiver whose RTX SSRC is what the description says."""
+
+    def __init__(self, ssrc: int, rtx_ssrc: int | None, **more: object) -> None:
+        super().__init__(ssrc, **more)  # type: ignore[arg-type]
+        self.rtx_ssrc = rtx_ssrc
+        self.resent = 0
+
+    def receive(self, data: bytes, now: float) -> None:
+        if int.from_bytes(data[8:12], "big") == self.rtx_ssrc:
+            self.resent += 1
+            data = data[:8] + (self.ssrc + 1).to_bytes(4, "big") + data[12:]
+        super().receive(data, now)
+
+
+class Leg:
+    """One peer connection: the client, its address, the wires, what it sends and receives."""
+
+    def __init__(self, lab: Lab, context: ClientContext) -> None:
+        self.lab = lab
+        self.client = WebRtcClient(context, random_bytes=lab.random.randbytes)
+        self.path = ("192.0.2.1", lab.new_port(), "198.51.100.1")
+        self.up: Network | None = None
+        self.down: Network | None = None
+        self.senders: list[VideoSender | AudioSender] = []
+        self.receivers: dict[int, StreamReceiver] = {}  # by either SSRC
+        self.alive = True
+        lab.legs[self.path] = self
+
+    def set_remote(self, sdp: str) -> None:
+        section = next(part for part in sections(sdp)[1:] if value_of(part, "ice-ufrag"))
+        fingerprint = value_of(section, "fingerprint").partition(" ")[2]
+        self.client.set_remote(value_of(section, "ice-ufrag"), value_of(section, "ice-pwd"), fingerprint)
+
+    def new_credentials(self) -> None:
+        """What an offer or answer that restarts ICE carries."""
+        self.client.ufrag = self.lab.random.randbytes(4).hex()
+        self.client.pwd = self.lab.random.randbytes(12).hex()
+
+    def impair(self, path: Path, *, seed: int) -> None:
+        self.up, self.down = Network(path, seed=seed), Network(path, seed=seed + 1)
+
+    def die(self) -> None:
+        """The tab crashes: nothing more is sent or heard."""
+        self.alive = False
+        del self.lab.legs[self.path]
+
+    def send(self, now: float) -> list[bytes]:
+        """What reaches the server now."""
+        client = self.client
+        client.handle_timer(now=now)
+        if client.connected:
+            for sender in self.senders:
+                for data in sender.packets(now):
+                    (client.send_rtcp if 192 <= data[1] < 224 else client.send_rtp)(data)
+            for receiver in dict.fromkeys(self.receivers.values()):
+                for data in receiver.advance(now):
+                    client.send_rtcp(data)
+        out = client.datagrams_to_send()
+        if self.up is None:
+            return out
+        for data in out:
+            self.up.push(data, now)
+        return self.up.pop_due(now)
+
+    def deliver(self, datagrams: list[bytes], now: float) -> None:
+        """What the server sends, and what of it arrives now."""
+        if self.down is not None:
+            for data in datagrams:
+                self.down.push(data, now)
+            datagrams = self.down.pop_due(now)
+        client = self.client
+        for data in datagrams:
+            self._receive(data, now)
+        for data in client.received_rtp:
+            receiver = self.receivers.get(int.from_bytes(data[8:12], "big"))
+            if receiver is None:
+                raise AssertionError("a packet of an SSRC that was not offered")
+            receiver.receive(data, now)
+        for data in client.received_rtcp:
+            for sender in self.senders:
+                sender.receive(data)
+        client.received_rtp, client.received_rtcp = [], []
+
+    def _receive(self, data: bytes, now: float) -> None:
+        if not (self.down is not None and self.down.path.duplicate and 127 < data[0] < 192):
+            self.client.receive_datagram(data, now=now)
+            return
+        try:
+            self.client.receive_datagram(data, now=now)
+        except Exception as error:  # pylibsrtp tells a replay by its own error: the network made it
+            if "replay" not in str(error):
+                raise
+
+
+@dataclass
+class Lab:
+    """Moves the clock, carries datagrams, lets clients answer offers. `events` is all that the Conference told."""
+
+    config: SfuConfig = field(default_factory=SfuConfig)
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.now = 1000.0
+        self.legs: dict[tuple[str, int, str], Leg] = {}
+        self.browsers: dict[str, Browser] = {}  # by inner_id
+        self.events: list[ConferenceEvent] = []
+        self._port = 50000
+        self._next_tick = self.now
+        self.conference = Conference(
+            self.config,
+            SERVER_CONTEXT,
+            random_bytes=self.random.randbytes,
+            wall_clock=WallClock(wall=1_800_000_000.0, now=self.now),
+            candidates=(CANDIDATE,),
+        )
+
+    def new_port(self) -> int:
+        self._port += 1
+        return self._port
+
+    def count(self, reason: DropReason) -> int:
+        return self.conference.drops.counts[reason]
+
+    def told(self, kind: type) -> list:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def pump(self) -> None:
+        """One turn of the shell: events, then the flush."""
+        while (event := self.conference.next_event()) is not None:
+            self.events.append(event)
+            if isinstance(event, SubscribeOffer) and (browser := self.browsers.get(event.inner_id)) is not None:
+                browser.receive_offer(event)
+        sent: dict[tuple, list[bytes]] = {}
+        for transport in self.conference.dirty:
+            for data, path in transport.control_to_send():
+                sent.setdefault(path, []).append(data)
+            packets = transport.take_outgoing()
+            if packets:
+                sent.setdefault(transport.selected, []).extend(packets)
+        self.conference.dirty.clear()
+        for leg in list(self.legs.values()):
+            leg.deliver(sent.get(leg.path, []), self.now)
+
+    def run(self, seconds: float, *, step: float = STEP) -> None:
+        end = self.now + seconds
+        while self.now < end - step / 2:
+            self.now += step
+            for leg in list(self.legs.values()):
+                for data in leg.send(self.now):
+                    self.conference.receive_datagram(data, leg.path, now=self.now)
+            if self.now >= self._next_tick:
+                self._next_tick = self.now + COARSE
+                self.conference.handle_timer(now=self.now)
+            self.pump()
+
+    def run_until(self, condition: Callable[[], bool], *, seconds: float = 5.0, step: float = STEP) -> None:
+        end = self.now + seconds
+        while not condition():
+            if self.now > end:
+                raise AssertionError(f"not within {seconds} s")
+            self.run(step, step=step)
+
+    def connect(self) -> None:
+        """Until every connection is up."""
+        self.pump()
+        self.run_until(lambda: all(leg.client.connected for leg in self.legs.values()))
+        self.run(0.01)
+
+    def join(self, name: str, *, room: str = "room", grants: Grants | None = None, **more: object) -> Browser:
+        request = JoinRequest(room, name, grants=grants or Grants.full(), **more)  # type: ignore[arg-type]
+        browser = Browser(self, self.conference.join(request, now=self.now))
+        self.browsers[browser.participant.inner_id] = browser
+        return browser
+
+    def whip(self, name: str, *, room: str = "room") -> Browser:
+        """Somebody without signalling: it publishes, or `play`s."""
+        browser = self.join(name, room=room, auto_subscribe=False, mode=Mode.SEND_AND_RECV)
+        self.conference.peers[browser.participant.inner_id].has_signalling = False
+        return browser
+
+
+class Browser:
+    """A participant with a publish connection that offers and a subscribe connection that answers."""
+
+    def __init__(self, lab: Lab, participant: Participant) -> None:
+        self.lab, self.participant = lab, participant
+        self.conference = lab.conference
+        self.publish_leg: Leg | None = None
+        self.subscribe_leg: Leg | None = None
+        self.play_leg: Leg | None = None
+        self.media: list[Line] = []
+        self.tracks: dict[str, str] = {}  # mid -> track_id
+        self.offers: list[SubscribeOffer] = []
+        self.answers = True
+        """Whether it answers offers by itself."""
+        self.refuse: set[str] = set()
+        """Tracks that it cannot decode."""
+        self._connection_id = ""
+
+    # Publishing
+
+    def announce(self, source: Source, **more: object) -> str:
+        return self.conference.announce(self.participant, source=source, now=self.lab.now, **more).track_id  # type: ignore[arg-type]
+
+    def offer(self, *, context: ClientContext | None = None) -> str:
+        if self.publish_leg is None or context is not None:
+            self.publish_leg = Leg(self.lab, context or CONTEXTS[0])
+        return write_offer(self.publish_leg.client, *self.media)
+
+    def publish(self, *lines: Line, sources: tuple[Source, ...] = (), context: ClientContext | None = None) -> str:
+        """Adds m-lines, announces what they carry, and offers everything. Returns the answer."""
+        bindings = []
+        for line, source in zip(lines, sources, strict=True):
+            self.media.append(line)
+            mid = line.mid or str(len(self.media) - 1)
+            self.tracks[mid] = self.announce(source)
+            bindings.append((mid, self.tracks[mid]))
+        return self.negotiate(bindings, context=context)
+
+    def negotiate(self, bindings: list[tuple[str, str]] | None = None, *, context: ClientContext | None = None) -> str:
+        before = self.publish_leg
+        sdp = self.offer(context=context)
+        answer = self.conference.publish(self.participant, sdp, bindings or [], now=self.lab.now)
+        assert self.publish_leg is not None
+        if before is not None and before is not self.publish_leg and before.alive:
+            before.die()
+        self.publish_leg.set_remote(answer)
+        return answer
+
+    def camera(self, **more: object) -> VideoSender:
+        """Publishes VP8 and begins to send it."""
+        sender = VideoSender(self.lab, **more)  # type: ignore[arg-type]
+        self.publish(Line("video", ssrc=sender.ssrc), sources=(Source.WEBCAM,))
+        assert self.publish_leg is not None
+        self.publish_leg.senders.append(sender)
+        return sender
+
+    def microphone(self, **more: object) -> AudioSender:
+        sender = AudioSender(self.lab, **more)  # type: ignore[arg-type]
+        self.publish(Line("audio", ssrc=sender.ssrc), sources=(Source.MIC,))
+        assert self.publish_leg is not None
+        self.publish_leg.senders.append(sender)
+        return sender
+
+    # Subscribing
+
+    def receive_offer(self, offer: SubscribeOffer) -> None:
+        self.offers.append(offer)
+        if self.answers:
+            self.answer(offer)
+
+    def answer(self, offer: SubscribeOffer, **more: object) -> bool:
+        if self.subscribe_leg is None or offer.connection_id != self._connection_id:
+            if self.subscribe_leg is not None and self.subscribe_leg.alive:
+                self.subscribe_leg.die()
+            self.subscribe_leg = Leg(self.lab, CONTEXTS[1])
+            self._connection_id = offer.connection_id
+        leg = self.subscribe_leg
+        ufrag = value_of(next(part for part in sections(offer.sdp)[1:] if value_of(part, "ice-ufrag")), "ice-ufrag")
+        if leg.client.remote_ufrag not in ("", ufrag):
+            leg.new_credentials()
+        for section in sections(offer.sdp)[1:]:
+            self._expect(leg, section)
+        refused = {t.mid for t in offer.tracks if t.track.track_id in self.refuse}
+        sdp = write_answer(leg.client, offer.sdp, refuse=refused)
+        taken = self.conference.subscribe_answer(self.participant, sdp, offer.serial, now=self.lab.now, **more)  # type: ignore[arg-type]
+        if len(refused) < len(sections(offer.sdp)) - 1:
+            leg.set_remote(offer.sdp)
+        return taken
+
+    @staticmethod
+    def _expect(leg: Leg, section: list[str]) -> None:
+        group = value_of(section, "ssrc-group").split()
+        ssrcs = [int(word) for word in group[1:]] or [int(value_of(section, "ssrc").split()[0] or 0)] if value_of(section, "ssrc") else []
+        if ssrcs and ssrcs[0] not in leg.receivers:
+            receiver = StreamReceiver(ssrcs[0], ssrcs[1] if len(ssrcs) > 1 else None, nacks=len(ssrcs) > 1)
+            leg.receivers.update(dict.fromkeys(ssrcs, receiver))
+
+    def play(self, *kinds: str, of: str | None = None) -> str:
+        """WHEP: offers to receive."""
+        leg = self.play_leg = Leg(self.lab, CONTEXTS[1])
+        sdp = write_offer(leg.client, *(Line(kind, "recvonly") for kind in kinds or ("audio", "video")))
+        answer = self.conference.play(self.participant, sdp, remote_participant_id=of, now=self.lab.now)
+        leg.set_remote(answer)
+        for section in sections(answer)[1:]:
+            self._expect(leg, section)
+        return answer
+
+    def receiver(self, index: int = 0) -> StreamReceiver:
+        """What arrives on the subscribe (or play) connection, in the order of offering."""
+        leg = self.subscribe_leg or self.play_leg
+        assert leg is not None
+        return list(dict.fromkeys(leg.receivers.values()))[index]
+
+    def die(self) -> None:
+        for leg in (self.publish_leg, self.subscribe_leg, self.play_leg):
+            if leg is not None and leg.alive:
+                leg.die()
+
+
+def call(lab: Lab, **sender: object) -> tuple[Browser, Browser, VideoSender]:
+    """Alice's camera reaches bob."""
+    alice, bob = lab.join("alice"), lab.join("bob")
+    camera = alice.camera(**sender)
+    lab.connect()
+    lab.run_until(lambda: bob.subscribe_leg is not None and bob.subscribe_leg.client.connected)
+    lab.run_until(lambda: bool(bob.receiver().got))
+    return alice, bob, camera
