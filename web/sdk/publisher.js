@@ -4,6 +4,10 @@
  */
 
 import { PathGuard, Sequence, makeConnection } from "./peer.js";
+import { withStartBitrate } from "./sdp.js";
+
+// As much as a picture of 720 lines needs to be sent whole at once; a slower uplink is found out within a second.
+const START_BITRATE = 1_200_000;
 
 /**
  * @typedef {object} Publication
@@ -147,7 +151,7 @@ export class Publisher {
     const tracks = [...this.#slots.values()].map(({ trackId, transceiver }) => ({ mid: transceiver.mid, trackId }));
     try {
       const { sdp } = await this.#request("publish", { sdp: pc.localDescription?.sdp, tracks });
-      await pc.setRemoteDescription({ type: "answer", sdp });
+      await pc.setRemoteDescription({ type: "answer", sdp: withStartBitrate(sdp, START_BITRATE) });
     } catch (error) {
       if (pc.signalingState === "have-local-offer") await pc.setLocalDescription({ type: "rollback" });
       throw error;
