@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
 import jwt
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.errors import PeerError
-from sfu.meeting.permissions import ALL_SOURCES, Source
+from sfu.meeting.permissions import ALL_SOURCES, WIRE_NAMES, Source
 from tidegate import auth
 from tidegate.auth import authenticate, permission_grants
 from tidegate.store import open_store
@@ -155,6 +156,26 @@ def test_what_permissions_mean_without_grants():
     server = permission_grants(frozenset({"allow_join"}), frozenset({"crawler"}))
     assert server.join and server.moderate and server.end and server.upload and not (server.hidden or server.recorder)
     assert not permission_grants(frozenset({"ask_join"}), frozenset({"crawler"})).join
+
+
+def test_the_table_of_the_docs_is_true():
+    text = (Path(__file__).parents[2] / "docs" / "tokens.md").read_text(encoding="utf-8")
+    both = auth.ROLES
+    columns = [
+        permission_grants(frozenset({"allow_join"}), both),
+        permission_grants(frozenset({"allow_join", "allow_mod"}), both),
+        permission_grants(frozenset({"ask_join"}), both),
+        permission_grants(frozenset({"allow_join"}), frozenset({"crawler"})),
+    ]
+    rows = {}
+    for line in text.partition("## What permissions mean")[2].partition("## Refusals")[0].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 6 and cells[0].startswith("`"):
+            rows[cells[0].strip("`")] = cells[2:]
+    assert set(rows) == set(WIRE_NAMES)
+    for name, cells in rows.items():
+        for cell, grants in zip(cells, columns, strict=True):
+            assert {"yes": True, "no": False, "all": ALL_SOURCES}[cell] == getattr(grants, name), (name, cell)
 
 
 async def test_grants_replace_what_they_name(store):

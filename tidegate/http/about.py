@@ -11,6 +11,7 @@ from tidegate.http import answers
 from tidegate.http.endpoint import Access, Call, Endpoint
 from tidegate.http.problem import Problem
 
+STORE_PATIENCE = 2.0  # seconds
 DOCS_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
@@ -20,6 +21,8 @@ async def healthz(call: Call) -> dict[str, str]:
 
 async def readyz(call: Call) -> dict[str, str]:
     why = call.context.ready()
+    if why is None and not await call.context.store.answers(STORE_PATIENCE):
+        why = "the store does not answer"
     if why is not None:
         raise Problem(503, why, name="NOT_READY", headers={"Retry-After": "5"})
     return {"status": "ready"}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from aiohttp import web
@@ -22,6 +23,8 @@ from tidegate.http.middleware import ORIGIN_REFUSED, REQUEST_ID
 from tidegate.http.problem import Problem
 
 MAX_IDEMPOTENCY_KEY = 255
+
+UNDER_WAY: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("under_way", set)
 
 
 def make_handler(endpoint: Endpoint, context: HttpContext) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -50,7 +53,7 @@ async def _handle(endpoint: Endpoint, context: HttpContext, request: web.Request
     call = Call(request, context, request[REQUEST_ID], identity, body, _read_query(endpoint, request))
     key = request.headers.get("Idempotency-Key")
     if key is not None and identity is not None and request.method == "POST":
-        return await _answer_once(endpoint, call, key, raw)
+        return await _see_through(request.app[UNDER_WAY], _answer_once(endpoint, call, key, raw))
     return _respond(endpoint, await endpoint.handler(call))
 
 
@@ -133,7 +136,20 @@ def _validate(model: type[BaseModel], data: Any) -> BaseModel:
         raise problem.from_validation(error) from None
 
 
-async def _answer_once(endpoint: Endpoint, call: Call, key: str, raw: bytes) -> web.StreamResponse:
+async def _see_through(under_way: set[asyncio.Task[Any]], work: Coroutine[Any, Any, web.Response]) -> web.Response:
+    """Finish `work` even if the caller goes away: else its outcome would not be there when they try again."""
+    task = asyncio.get_running_loop().create_task(work)
+    under_way.add(task)
+    task.add_done_callback(under_way.discard)
+    return await asyncio.shield(task)
+
+
+async def finish_under_way(app: web.Application) -> None:
+    """At the end of the application: its own tasks first."""
+    await asyncio.gather(*app[UNDER_WAY], return_exceptions=True)
+
+
+async def _answer_once(endpoint: Endpoint, call: Call, key: str, raw: bytes) -> web.Response:
     """The same key again gets the first answer again; with another body it is a mistake.
 
     draft-ietf-httpapi-idempotency-key-header-06 section 2.6: 422 for another body, 409 while the first is in progress.
@@ -158,4 +174,4 @@ async def _answer_once(endpoint: Endpoint, call: Call, key: str, raw: bytes) -> 
     except BaseException:
         await repository.release(project_id, scope, key)
         raise
-    return _respond(endpoint, answer)
+    return web.json_response(answer, status=endpoint.status)

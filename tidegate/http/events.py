@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections import Counter
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 from aiohttp import web
 
@@ -52,15 +52,14 @@ async def read_events(call: Call) -> web.StreamResponse:
 
 
 def make_filter(who: Identity, room: Room | None, types: str | None) -> Callable[[BusEvent], bool]:
-    """What this reader may and wants to see."""
+    """What this reader may and wants to see. fnmatch compiles patterns so that no row of stars makes matching slow."""
     patterns = [part for part in (types or "").split(",") if part]
-    wanted = re.compile("|".join(re.escape(part).replace(r"\*", ".*") for part in patterns)) if patterns else None
 
     def matches(event: BusEvent) -> bool:
         return (
             event.project_id == who.project_id
             and (room is None or event.room_id == room.room_id)
-            and (wanted is None or wanted.fullmatch(event.type) is not None)
+            and (not patterns or any(fnmatchcase(event.type, pattern) for pattern in patterns))
             and (not event.hidden or who.grants.moderate)
             and who.participant_id in (None, event.data.get("participantId", who.participant_id))
         )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -96,6 +97,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _from_aiohttp(error: web.HTTPException) -> Problem:
-    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-    messages = {404: "no such path", 405: "this method is not allowed here", 413: "the body is too large"}
-    return Problem(error.status, messages.get(error.status, error.reason), headers=headers)
+    """Its own words where its raiser gave some; its headers (Allow, Accept-Patch), but not those of its plain text."""
+    plain = {404: "no such path", 405: "this method is not allowed here", 413: "the body is too large"}
+    default = error.reason == HTTPStatus(error.status).phrase
+    message = plain.get(error.status, error.reason) if default else error.reason
+    headers = {name: value for name, value in error.headers.items() if not name.lower().startswith("content-")}
+    return Problem(error.status, message, headers=headers)

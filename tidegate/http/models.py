@@ -257,7 +257,7 @@ class ReadEvents(WithIdentifiers, Query):
     room_id: Annotated[Identifier | None, Field(description="A roomId or customRoomId.")] = None
     type: Annotated[
         str | None,
-        Field(max_length=512, pattern=r"^[a-z*,-]+$", description="Names or patterns, comma-separated: session*,participant-left"),
+        Field(max_length=512, pattern=r"^[a-z*-]+(,[a-z*-]+){0,31}$", description="Names or patterns, comma-separated: session*,participant-left"),
     ] = None
     after: Annotated[str | None, Field(max_length=64, description="Not supported yet.")] = None
 

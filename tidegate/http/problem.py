@@ -70,9 +70,8 @@ class Problem(Exception):
         }
         if self.errors:
             body["errors"] = [{"path": path, "message": message} for path, message in self.errors]
-        return web.Response(
-            status=self.status, text=json.dumps(body), content_type="application/problem+json", headers=self.headers
-        )
+        headers = {**self.headers, "Content-Type": "application/problem+json"}
+        return web.Response(status=self.status, body=json.dumps(body).encode(), headers=headers)
 
 
 def not_found(what: str) -> Problem:

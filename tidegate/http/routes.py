@@ -12,7 +12,7 @@ from tidegate.auth import Identity
 from tidegate.http import about, composed, console, dispatch, events, raw, rooms, sessions
 from tidegate.http.context import HttpContext
 from tidegate.http.dispatch import make_handler
-from tidegate.http.endpoint import Endpoint
+from tidegate.http.endpoint import Access, Endpoint
 from tidegate.http.middleware import build_middlewares
 
 RawHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -41,11 +41,18 @@ def create_app(context: HttpContext, raw_handlers: Mapping[str, RawHandler]) -> 
     )
     app[CONTEXT] = context
     app[events.READERS] = Counter()
+    app[dispatch.UNDER_WAY] = set()
+    app.on_shutdown.append(dispatch.finish_under_way)
     for endpoint in ENDPOINTS:
         if endpoint.raw is None:
-            app.router.add_route(endpoint.method, endpoint.path, make_handler(endpoint, context))
+            handler = make_handler(endpoint, context)
         elif endpoint.raw in raw_handlers:
-            app.router.add_route(endpoint.method, endpoint.path, raw_handlers[endpoint.raw])
+            handler = raw_handlers[endpoint.raw]
+        else:
+            continue
+        app.router.add_route(endpoint.method, endpoint.path, handler)
+        if endpoint.method == "GET" and endpoint.access is Access.ANYBODY and endpoint.status == 200:
+            app.router.add_route("HEAD", endpoint.path, handler)  # what monitors ask
     return app
 
 

@@ -6,13 +6,14 @@ Rows come back detached: plain values, safe to keep.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 
 from media.errors import ConfigError
@@ -60,6 +61,15 @@ class Store:
         """After a node was killed: end what it left ongoing. How many sessions that were."""
         await self.idempotency.release_left_over()
         return await self.sessions.end_left_over("NODE_STOPPED")
+
+    async def answers(self, patience: float) -> bool:
+        """Whether the database says something within `patience` seconds."""
+        try:
+            async with asyncio.timeout(patience), self.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (SQLAlchemyError, OSError, TimeoutError):
+            return False
+        return True
 
     async def close(self) -> None:
         await self.engine.dispose()

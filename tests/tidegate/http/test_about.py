@@ -10,6 +10,15 @@ async def test_health_and_readiness(api):
     problem = await api.call("GET", "/readyz", token=None, status=503)
     assert (problem["message"], problem["name"]) == ("draining", "NOT_READY")
     await api.call("GET", "/healthz", token=None)
+    async with api.request("HEAD", "/healthz", token=None) as response:
+        assert response.status == 200
+
+
+async def test_a_store_that_does_not_answer_makes_us_unready(api, monkeypatch):
+    assert await api.store.answers(5)
+    monkeypatch.setattr("tidegate.http.about.STORE_PATIENCE", -1.0)
+    problem = await api.call("GET", "/readyz", token=None, status=503)
+    assert problem["message"] == "the store does not answer"
 
 
 async def test_the_docs_page_passes_its_own_policy_and_needs_nobody_else(api):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -131,6 +132,34 @@ async def test_a_key_in_progress_is_a_conflict(api, monkeypatch):
     await api.call("POST", ROOMS, json={}, headers=headers, status=409)
     go.set()
     assert (await first)["roomId"]
+
+
+async def test_a_caller_who_goes_away_finds_the_answer_later(api, monkeypatch):
+    begun, go, made = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    create, answer = api.store.rooms.create, api.store.idempotency.answer
+
+    async def slow(*args):
+        begun.set()
+        await go.wait()
+        return await create(*args)
+
+    async def keep(*args):
+        await answer(*args)
+        made.set()
+
+    monkeypatch.setattr(api.store.rooms, "create", slow)
+    monkeypatch.setattr(api.store.idempotency, "answer", keep)
+    headers = {"Idempotency-Key": "once"}
+    first = asyncio.create_task(api.call("POST", ROOMS, json={}, headers=headers))
+    await begun.wait()
+    first.cancel()
+    with suppress(asyncio.CancelledError):
+        await first
+    go.set()
+    await asyncio.wait_for(made.wait(), 10)
+    async with api.request("POST", ROOMS, json={}, headers=headers) as response:
+        assert response.headers["Idempotency-Replayed"] == "true"
+    assert (await api.call("GET", ROOMS))["pageInfo"]["total"] == 1
 
 
 async def test_what_failed_may_be_tried_again(api):

@@ -3,12 +3,15 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import ClientPayloadError
 
 from tests.support.api import running_api, until
 from tidegate.config.model import LimitsConfig
+from tidegate.events.bus import BusEvent
+from tidegate.http.events import make_filter
 
 
 @asynccontextmanager
@@ -61,6 +64,14 @@ async def test_filters(api):
         publish(api, "session-ended", one)
         publish(api, "participant-left", one)
         assert [(await next_event())[0] for _ in range(2)] == ["session-ended", "participant-left"]
+
+
+def test_a_row_of_stars_costs_no_time(api):
+    matches = make_filter(SimpleNamespace(project_id="p", participant_id=None), None, "*a" * 250)
+    assert not matches(BusEvent(1, "a" * 60 + "b", "p", None, {}, 0.0))
+    assert make_filter(SimpleNamespace(project_id="p", participant_id=None), None, "*-started")(
+        BusEvent(1, "session-started", "p", None, {}, 0.0)
+    )
 
 
 async def test_scopes(api):

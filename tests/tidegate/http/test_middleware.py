@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import web
+
+from media.errors import PeerError
+from tests.support.api import running_api
 
 PREFLIGHT = {
     "Origin": "https://app.example",
@@ -48,3 +52,18 @@ async def test_answers_are_not_kept_by_caches(api):
     async with api.request("GET", "/v2/rooms") as response:
         assert response.headers["Cache-Control"] == "no-store"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_errors_of_raw_handlers_keep_their_words_and_headers(tmp_path):
+    async def whip(request: web.Request) -> web.Response:
+        raise web.HTTPUnsupportedMediaType(reason="send the offer as SDP", headers={"Accept-Post": "application/sdp"})
+
+    async def whep(request: web.Request) -> web.Response:
+        raise PeerError(4052, "MEETING_ID_DISABLED", "closed")
+
+    async with running_api(tmp_path, raw_handlers={"whip": whip, "whep": whep}) as api:
+        async with api.request("POST", "/v2/whip") as response:
+            problem = await response.json(content_type=None)
+            assert (response.status, response.headers["Accept-Post"]) == (415, "application/sdp")
+            assert (problem["message"], response.headers["Content-Type"]) == ("send the offer as SDP", "application/problem+json")
+        assert (await api.call("POST", "/v2/whep", status=402))["code"] == 4052
