@@ -99,11 +99,7 @@ class Producer:
         stream.nacks = self._nacks
         if self.params.codecs:
             stream.clock_rate = self.params.codecs[0].clock_rate
-        replaced = self.layers.add(stream)
-        if replaced is not None:
-            replaced.nack.clear()
-            replaced.keyframes.cancel()
-        return stream, replaced
+        return stream, self.layers.add(stream)
 
     # The way of a packet
 

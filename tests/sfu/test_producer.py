@@ -317,3 +317,31 @@ def test_a_packet_of_the_old_layer_is_still_resent():
     consumer.receive_nack([sent[1].sequence_number], now=studio.now)
     (again,) = studio.wires[0].packets()
     assert again.payload[2:] == sent[1].payload
+
+
+def test_the_same_picture_in_two_layers_never_shares_a_time():
+    studio = Simulcast()
+    for rid, rtp_time in (("q", 1_000), ("h", 77_000)):
+        studio.frame(rid, key=rid == "q")
+        report = SenderReport(SSRC[rid], wall_to_ntp(9e8), rtp_time, 0, 0)
+        studio.publisher.receive_rtcp(serialize_compound([report]), now=studio.now)
+    studio.frame("q", timestamp=1_000 + 9000)
+    studio.frame("h", key=True, timestamp=77_000 + 9000)  # captured at the same instant
+    *_, last, first = studio.wires[0].packets()
+    assert (first.timestamp - last.timestamp) & 0xFFFFFFFF == 1
+
+
+def test_what_was_said_while_muted_cannot_be_asked_for():
+    studio = Studio()
+    studio.send(1, VP8_KEY + b"public")
+    (sent,) = studio.wires[0].packets()
+    studio.producer.set_muted(True, now=studio.now)
+    studio.send(2, VP8_KEY + b"private")
+    studio.consumers[0].receive_nack([sent.sequence_number + at for at in range(5)], now=studio.now)
+    assert [p.payload[2:] for p in studio.wires[0].packets()] == [VP8_KEY + b"public"]
+    studio.producer.set_muted(False, now=studio.now)
+    studio.send(3, VP8_DELTA + b"private too")
+    studio.send(4, VP8_KEY + b"public")
+    studio.now += 1
+    studio.consumers[0].receive_nack([sent.sequence_number + at for at in range(5)], now=studio.now)
+    assert not any(b"private" in p.payload for p in studio.wires[0].packets())

@@ -90,8 +90,9 @@ class TestFanOut:
         self.fan_out(ingest(rtp(1, b"p", padding=9), 1), made)
         assert read(sent[0])[0].payload == b"p" and not sent[0][0] & 0x20
 
-    def test_what_precedes_a_segment_is_not_sent(self):
-        made, (sent,) = group("a")
+    @pytest.mark.parametrize("mid_id", [1, None])
+    def test_what_precedes_a_segment_is_not_sent(self, mid_id):
+        made, (sent,) = group("a", mid_id=mid_id)
         made.targets[0].start = 10
         assert self.fan_out(ingest(rtp(9), 9), made) == (0, 0)
         assert self.fan_out(ingest(rtp(10), 10), made)[0] == 1
