@@ -106,7 +106,7 @@ _NOT_ANSWERED = re.compile(r"a=(ssrc|msid|candidate|end-of|ice-|fingerprint|setu
 
 def write_answer(client: WebRtcClient, offer: str, *, refuse: frozenset[str] | set[str] = frozenset()) -> str:
     """A browser's answer to a subscribe offer; `refuse` mids whose codecs it does not know."""
-    head, *media = sections(offer)
+    _head, *media = sections(offer)
     out: list[str] = []
     mids = []
     for section in media:
