@@ -3,7 +3,12 @@
 const $ = (id) => document.getElementById(id);
 
 function say(text) {
-  $("events").append(Object.assign(document.createElement("li"), { textContent: text }));
+  const now = new Date();
+  const time = document.createElement("time");
+  Object.assign(time, { dateTime: now.toISOString(), textContent: now.toLocaleTimeString() });
+  const line = document.createElement("li");
+  line.append(time, ` ${text}`);
+  $("events").append(line);
 }
 
 async function ask(path, method = "POST") {

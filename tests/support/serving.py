@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,11 @@ class RunningServer:
         assert line, f"no line with {words!r}:\n{self.output}"
         return line
 
+    def stop(self) -> int:
+        """End it as an operator does; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
     def read(self) -> None:
         """Take in what it writes, until it ends; runs in a thread."""
         assert self.process.stdout
@@ -55,13 +61,10 @@ class RunningServer:
 
 
 @contextmanager
-def start_server(
-    command: Sequence[str | Path], directory: Path, *, env: dict[str, str], args: Sequence[str] = ()
-) -> Iterator[RunningServer]:
-    """Run `tidegate serve` (as `command`) in `directory` until the end of the block; it is up when the block begins."""
-    options = ["--http-port", "0", "--rtc-port", "0", "--rtmp-port", "0", *args]
+def start_process(command: Sequence[str | Path], directory: Path, *, env: dict[str, str]) -> Iterator[RunningServer]:
+    """Run a server that prints its URL, in `directory`, until the end of the block; it is up when the block begins."""
     process = subprocess.Popen(
-        [*command, *options], cwd=directory, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=directory, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     server = RunningServer(process)
     reader = threading.Thread(target=server.read, daemon=True)
@@ -76,3 +79,13 @@ def start_server(
             process.kill()
         process.wait()
         reader.join()
+
+
+@contextmanager
+def start_server(
+    command: Sequence[str | Path], directory: Path, *, env: dict[str, str], args: Sequence[str] = ()
+) -> Iterator[RunningServer]:
+    """As `start_process`, for `tidegate serve` (`command`): on free ports."""
+    options = ["--http-port", "0", "--rtc-port", "0", "--rtmp-port", "0", *args]
+    with start_process([*command, *options], directory, env=env) as server:
+        yield server
