@@ -226,7 +226,7 @@ class Stage:
         self.server = server
         self.signalling = signalling
         self.base = base
-        self.session = aiohttp.ClientSession()
+        self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
 
     @property
     def rooms(self) -> dict[str, Room]:
