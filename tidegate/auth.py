@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import binascii
 import json
-import math
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_TOKEN_CHARS = 8192  # bounds what we decode for somebody unknown
 MAX_ID_CHARS = 64  # of roomId and participantId; room ids of callers (customRoomId) have the same bound
+LAST_TIME = 253_402_300_799  # the year 9999: beyond it nothing can be said as a date
 PERMISSIONS = frozenset({"allow_join", "ask_join", "allow_mod"})
 ROLES = frozenset({"crawler", "rtc"})
 REST = "crawler"
@@ -148,7 +148,7 @@ def _check_times(payload: dict[str, Any], now_wall: float, leeway: float) -> flo
         value = payload.get(name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LAST_TIME:
             raise PeerError(4002, "INVALID_TOKEN", f"{name} must be a number of seconds")
         times[name] = float(value)
     if "exp" not in times:

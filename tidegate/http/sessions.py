@@ -12,7 +12,7 @@ from tidegate.http import answers, models, render
 from tidegate.http.endpoint import Call, Endpoint
 from tidegate.http.problem import Problem, not_found
 from tidegate.http.rooms import find_room
-from tidegate.store import Room, Session
+from tidegate.store import Room, Session, SessionParticipant
 
 
 async def find_session(call: Call, session_id: str) -> Session:
@@ -82,13 +82,27 @@ async def active_participants(call: Call) -> dict[str, Any]:
     return {"pageInfo": page_info, "data": [session]}
 
 
-async def participant(call: Call) -> dict[str, Any]:
+async def _one_participant(call: Call) -> tuple[Session, SessionParticipant]:
     session = await find_session(call, call.path["sessionId"])
     auth.require_participant(call.who, call.path["participantId"])
     row = await call.context.store.sessions.participant(call.who.project_id, session.id, call.path["participantId"])
     if row is None or (row.hidden and not call.who.grants.moderate):
         raise not_found("participant")
+    return session, row
+
+
+async def participant(call: Call) -> dict[str, Any]:
+    _, row = await _one_participant(call)
     return render.participant(row)
+
+
+async def forget_participant(call: Call) -> dict[str, Any]:
+    """Somebody's wish to have their data deleted."""
+    session, row = await _one_participant(call)
+    if row.is_active:
+        raise Problem(409, "the participant is in the session: remove them first")
+    await call.context.store.sessions.forget_participant(row.project_id, session.id, row.participant_id)
+    return await _render_one(call, session)
 
 
 async def end(call: Call) -> dict[str, Any]:
@@ -172,4 +186,6 @@ ENDPOINTS = (
              query=models.Paged, answer=answers.ActivePage),
     Endpoint("GET", "/v2/sessions/{sessionId}/participants/{participantId}", participant, "One participant", TAG,
              answer=answers.Participant),
+    Endpoint("DELETE", "/v2/sessions/{sessionId}/participants/{participantId}", forget_participant,
+             "Delete all that is kept of a participant who has left", TAG, needs=("moderate",), answer=answers.OneSession),
 )  # fmt: skip

@@ -143,6 +143,17 @@ class Sessions(Repository):
             )
         )
 
+    async def forget_participant(self, project_id: str, session_id: str, participant_id: str) -> None:
+        """Delete everything that is kept of somebody in a session."""
+        async with self.transaction() as database:
+            await database.execute(
+                delete(SessionParticipant).where(
+                    SessionParticipant.project_id == project_id,
+                    SessionParticipant.session_id == session_id,
+                    SessionParticipant.participant_id == participant_id,
+                )
+            )
+
     async def joined(
         self,
         session: Session,

@@ -115,7 +115,7 @@ async def test_a_token_for_this_room_does(api, standup, endpoint):
         return
     for scope in ("standup", standup.room_id):
         answer = await call(api, endpoint, api.token(roomId=scope), None)
-        assert answer.get("code") in (None, 404, 4003, 4066)  # the second time it may be over
+        assert answer.get("code") in (None, 404, 409, 4066)  # the second time it may be over
 
 
 @every_token_endpoint
@@ -134,7 +134,7 @@ async def test_commands_need_their_grant(api, standup, endpoint):
     without = api.token(grants={endpoint.needs[0]: False})
     assert (await call(api, endpoint, without, 403))["code"] == 4025
     granted = api.token(permissions=["allow_join"], grants={endpoint.needs[0]: True, "record": True})
-    await call(api, endpoint, granted, 200)
+    await call(api, endpoint, granted, 200 if endpoint.method == "POST" else 409)  # ann is still there
 
 
 def test_every_post_has_a_body_here():

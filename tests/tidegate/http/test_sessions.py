@@ -165,3 +165,15 @@ async def test_nobody_gives_what_they_lack(api, room):
     body = {"roomId": "standup", "participantId": "ann", "grants": {"record": True}}
     assert (await api.call("POST", GRANTS, token=token, json=body, status=403))["code"] == 4025
     await api.call("POST", GRANTS, token=token, json={**body, "grants": {"record": False}})
+
+
+async def test_a_participants_data_can_be_deleted(api, room):
+    session_id = await api.session(room, "ann", "bob")
+    path = f"/v2/sessions/{session_id}/participants/ann"
+    await api.call("DELETE", path, status=409)
+    await api.store.sessions.left(session_id, "ann", int(api.wall.time * 1000))
+    session = await api.call("DELETE", path)
+    answers.OneSession.model_validate(session)
+    assert [person["participantId"] for person in session["participants"]] == ["bob"]
+    await api.call("GET", path, status=404)
+    await api.call("DELETE", path, status=404)
