@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from tests.support.browser import axe, chromium, open_page
 from tests.support.meeting_page import expect_people, join, new_room, tile
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
+PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
 
 
 async def test_nothing_serious_for_assistive_technology_and_no_violation_of_the_policy(server):
@@ -90,13 +90,13 @@ async def test_on_a_phone_everything_is_within_reach(server):
         ada = (await join(browser, address, "Ada", **PHONE)).page
         await join(browser, address, "Bob")
         await expect_people(ada, 2)
-        assert await ada.evaluate("document.documentElement.scrollWidth") <= 390
+        assert await ada.evaluate("document.documentElement.scrollWidth") <= 360
         for control in await ada.locator(".controls .control:visible").all():
             box = await control.bounding_box()
-            assert box and box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["y"] + box["height"] <= 844
+            assert box and box["x"] >= 0 and box["x"] + box["width"] <= 360 and box["y"] + box["height"] <= 740
             assert box["width"] >= 44 and box["height"] >= 44
         upper, lower = [await each.bounding_box() for each in await ada.locator(".tile").all()]
-        assert upper and lower and upper["x"] == lower["x"] and upper["width"] > 350
+        assert upper and lower and upper["x"] == lower["x"] and upper["width"] > 330
         for video in await ada.locator("video:visible").all():
             assert await video.get_attribute("playsinline") is not None
         assert await axe(ada) == []

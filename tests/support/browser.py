@@ -130,7 +130,7 @@ async def expect_frames(page: Page | Firefox, count: int = 10) -> None:
     """So many pictures more come in."""
     before = (await media(page))["receivedFrames"]
     async with asyncio.timeout(PATIENCE_MS / 1000):
-        while (await media(page))["receivedFrames"] < before + count:
+        while (await media(page))["receivedFrames"] < before + count:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.2)
 
 
