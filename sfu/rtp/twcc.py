@@ -6,7 +6,7 @@ draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from struct import Struct
+from struct import Struct, unpack_from
 
 from media.errors import ParseError
 from media.seq import Unwrapper
@@ -27,7 +27,7 @@ TWO_BIT_SYMBOLS = 7
 NOT_RECEIVED, RECEIVED_SMALL, RECEIVED_LARGE = 0, 1, 2
 
 MAX_DELTAS = 180  # at most 6 bytes each with their chunks: a message stays below 1200 bytes
-MAX_STATUSES = 0xFFFF
+MAX_HOLES = 8192  # told as lost in one go; bounds what a publisher with wild numbers makes us write
 MAX_WAITING = 4096  # arrivals between two messages; more means the timer is not driven, the oldest go
 BACK_WINDOW = 0.5  # what arrives late is reported together with what is known around it
 
@@ -90,23 +90,26 @@ def pack_chunks(symbols: bytes) -> bytes:
     return b"".join(out)
 
 
-def unpack_chunks(body: bytes, offset: int, count: int) -> tuple[list[int], int]:
-    """`count` symbols and where their chunks end."""
-    symbols: list[int] = []
-    while len(symbols) < count:
+def unpack_chunks(body: bytes, offset: int, count: int) -> tuple[list[tuple[int, int]], int]:
+    """Runs of (symbol, length) for `count` packets, and where their chunks end."""
+    runs: list[tuple[int, int]] = []
+    while count > 0:
         if offset + 2 > len(body):
             raise ParseError("transport feedback chunks are cut off")
         (value,) = CHUNK.unpack_from(body, offset)
         offset += 2
         if not value & 0x8000:
-            symbols += [value >> 13 & 3] * min(value & MAX_RUN, count - len(symbols))
-            if not value & MAX_RUN:
+            run = min(value & MAX_RUN, count)
+            if not run:
                 raise ParseError("transport feedback run of no packets")
-        elif value & 0x4000:
-            symbols += [value >> shift & 3 for shift in range(12, -1, -2)]
-        else:
-            symbols += [value >> shift & 1 for shift in range(13, -1, -1)]
-    return symbols[:count], offset
+            runs.append((value >> 13 & 3, run))
+            count -= run
+            continue
+        bits = 2 if value & 0x4000 else 1
+        symbols = min(14 // bits, count)
+        runs += [(value >> 14 - bits * at & (1 << bits) - 1, 1) for at in range(1, symbols + 1)]
+        count -= symbols
+    return runs, offset
 
 
 def parse_transport_feedback(body: bytes) -> TransportFeedback:
@@ -115,19 +118,19 @@ def parse_transport_feedback(body: bytes) -> TransportFeedback:
     sender, media, base, count, tail = HEAD.unpack_from(body)
     if not count:
         raise ParseError("transport feedback about no packet")
-    symbols, offset = unpack_chunks(body, HEAD.size, count)
+    runs, offset = unpack_chunks(body, HEAD.size, count)
     deltas: list[int | None] = []
-    for symbol in symbols:
+    for symbol, run in runs:  # not packet by packet: two bytes may tell of thousands
         if symbol == NOT_RECEIVED:
-            deltas.append(None)
+            deltas += [None] * run
             continue
         if symbol > RECEIVED_LARGE:
             raise ParseError("transport feedback symbol is reserved")
-        form = SMALL if symbol == RECEIVED_SMALL else LARGE
-        if offset + form.size > len(body):
+        form, size = ("B", 1) if symbol == RECEIVED_SMALL else ("h", 2)
+        if offset + run * size > len(body):
             raise ParseError("transport feedback deltas are cut off")
-        deltas += form.unpack_from(body, offset)
-        offset += form.size
+        deltas += unpack_from(f"!{run}{form}", body, offset)
+        offset += run * size
     return TransportFeedback(sender, media, base, tail >> 8, tail & 0xFF, deltas)
 
 
@@ -172,18 +175,17 @@ class ArrivalRecorder:
         messages: list[TransportFeedback] = []
         message: TransportFeedback | None = None
         position = last_tick = told = 0
+        holes_left = MAX_HOLES
         for number in received:
             tick = round(arrivals[number] * TICKS_PER_SECOND)
             delta = tick - last_tick
             gap = number - position
-            if message is not None and (
-                not -32768 <= delta <= 32767 or len(message.deltas) + gap >= MAX_STATUSES or told == MAX_DELTAS
-            ):
+            if message is not None and (not -32768 <= delta <= 32767 or gap > holes_left or told == MAX_DELTAS):
                 start, message = position, None
             if message is None:
-                # A hole too wide for one message is not spoken of: the sender takes what no message names for unknown.
-                start = max(start, number - MAX_STATUSES + 1)
                 gap = number - start
+                if gap > holes_left:  # not spoken of: the sender takes what no message names for unknown
+                    start, gap = number, 0
                 reference = tick // TICKS_PER_REFERENCE
                 delta = tick - reference * TICKS_PER_REFERENCE
                 message = TransportFeedback(
@@ -192,6 +194,7 @@ class ArrivalRecorder:
                 told = 0
                 messages.append(message)
                 self._count = (self._count + 1) & 0xFF
+            holes_left -= gap
             message.deltas += [None] * gap
             message.deltas.append(delta)
             position, last_tick, told = number + 1, tick, told + 1
