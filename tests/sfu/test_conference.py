@@ -10,25 +10,12 @@ import pytest
 from media.drops import DropReason
 from media.errors import PeerError
 from sfu.config import SfuConfig
-from sfu.meeting.events import RoomEnded, RoomStarted, TrackMuted, TrackPublished, TrackUnpublished
+from sfu.meeting.events import RoomEnded, RoomStarted, TrackMuted, TrackPublished
 from sfu.meeting.participant import CloseReason, JoinRequest
 from sfu.meeting.permissions import Grants, Source
 from sfu.rtp.packet import parse
-from sfu.switchboard import ConnectionChanged
-from tests.support.conference_pair import (
-    COARSE,
-    CONTEXTS,
-    H264_LINES,
-    Lab,
-    Leg,
-    Line,
-    VideoSender,
-    call,
-    direction_of,
-    sections,
-    value_of,
-    write_offer,
-)
+from tests.support.client_sdp import H264_LINES, Line, sections, value_of, write_offer
+from tests.support.conference_pair import CONTEXTS, Lab, Leg, call
 from tests.support.network import Path
 from tests.support.rtp_peers import START_NUMBERS
 
@@ -165,115 +152,6 @@ def test_a_subscription_paused_before_its_offer_is_answered_starts_paused():
     lab.conference.want(bob.participant, alice.tracks["0"], enabled=True, now=lab.now)
     lab.run(0.5)
     assert len(bob.receiver().got) > 20
-
-
-# Publishing
-
-
-def test_a_track_that_is_unpublished_ends_for_its_subscribers():
-    lab = Lab()
-    alice, bob, _camera = call(lab)
-    lab.conference.unpublish(alice.participant, alice.tracks["0"], now=lab.now)
-    lab.run(0.5)
-    assert len(lab.told(TrackUnpublished)) == 1 and lab.conference.tracks == 0
-    assert direction_of(sections(bob.offers[-1].sdp)[1]) == "inactive" and bob.offers[-1].tracks == ()
-    before = len(bob.receiver().got)
-    lab.run(0.3)
-    assert len(bob.receiver().got) == before
-
-
-def test_a_stopped_m_line_that_is_offered_on_brings_no_track_back():
-    """The client unpublished its camera and then offers its microphone, with the camera's m-line as it was."""
-    lab = Lab()
-    alice, _bob, _camera = call(lab)
-    lab.conference.unpublish(alice.participant, alice.tracks["0"], now=lab.now)
-    lab.pump()
-    answer = alice.publish(Line("audio", ssrc=2000), sources=(Source.MIC,))
-    assert [direction_of(part) for part in sections(answer)[1:]] == ["inactive", "recvonly"]
-    assert lab.conference.tracks == 1
-
-
-def test_a_track_moves_to_another_m_line():
-    lab = Lab()
-    alice, _bob, _camera = call(lab)
-    alice.media.append(Line("video", ssrc=3000))
-    answer = alice.negotiate([("1", alice.tracks["0"])])
-    assert [direction_of(part) for part in sections(answer)[1:]] == ["inactive", "recvonly"]
-    lab.pump()
-    assert lab.conference.tracks == 1 and lab.told(TrackUnpublished) == []
-
-
-def test_new_streams_of_a_track_reach_those_who_had_it():
-    """A re-offer with other SSRCs (a browser that replaced its sender): the track goes on."""
-    lab = Lab()
-    alice, bob, camera = call(lab)
-    camera.running = False
-    lab.run(0.1)
-    alice.media[0] = Line("video", ssrc=5000)
-    alice.negotiate()
-    alice.publish_leg.senders = [second := VideoSender(lab, ssrc=5000, seed=8)]
-    lab.run(1.0)
-    receiver = bob.receiver(1)
-    assert receiver.indexes()[-1] >= second.count - 2 and receiver.missing == []
-    assert lab.told(TrackUnpublished) == [], "nobody is told: it is the same track"
-
-
-def test_a_new_certificate_is_a_new_connection():
-    lab = Lab()
-    alice, bob, _camera = call(lab)
-    first = lab.conference.peers[alice.participant.inner_id].publish
-    track_id = alice.announce(Source.SCREEN)
-    alice.media = [Line("video", ssrc=7000)]
-    with refused("UNKNOWN_TRACK"):  # docs/signalling.md: announce them anew before offering
-        alice.negotiate([("0", alice.tracks["0"])], context=CONTEXTS[1])
-    assert lab.conference.peers[alice.participant.inner_id].publish is first, "a refusal changes nothing"
-    lab.run(0.1)
-    assert lab.told(TrackUnpublished) == []
-    alice.negotiate([("0", track_id)], context=CONTEXTS[1])
-    alice.publish_leg.senders = [VideoSender(lab, ssrc=7000)]
-    lab.run(0.5)
-    lab.connect()
-    lab.run(0.5)
-    assert first.closed and [event.track.track_id for event in lab.told(TrackUnpublished)] == [alice.tracks["0"]]
-    assert lab.conference.tracks == 1 and len(lab.conference.table) == 2
-    assert len(bob.receiver(-1).got) > 20
-    assert [event for event in lab.told(ConnectionChanged) if not event.connected] == [], "the client did it itself"
-
-
-@pytest.mark.parametrize("loss", [0.0, 0.02])
-def test_a_publisher_restarts_ice_on_a_new_address(loss):
-    lab = Lab()
-    alice, bob, _camera = call(lab)
-    leg = alice.publish_leg
-    before = (leg.client.remote_ufrag, leg.client.ufrag)
-    leg.new_credentials()
-    alice.negotiate()
-    assert leg.client.remote_ufrag != before[0]
-    assert leg.client.remote_ufrag in lab.conference.table.demux.ufrags, "found at once, before anything is pumped"
-    assert before[0] in lab.conference.table.demux.ufrags, "the old ones too, until the new ones are used"
-    if loss:
-        leg.impair(Path(delay=0.01, loss=loss), seed=3)
-    del lab.legs[leg.path]
-    leg.path = ("203.0.113.9", 4242, leg.path[2])
-    lab.legs[leg.path] = leg
-    lab.run(1.0)
-    assert lab.conference.peers[alice.participant.inner_id].publish.transport.selected == leg.path
-    count = len(bob.receiver().got)
-    lab.run(0.5)
-    assert len(bob.receiver().got) > count + 20 and lab.told(TrackUnpublished) == []
-
-
-def test_restarting_ice_often_before_using_it_keeps_the_connection():
-    lab = Lab()
-    alice, _bob, _camera = call(lab)
-    in_use = alice.publish_leg.client.remote_ufrag
-    for _ in range(5):
-        alice.publish_leg.client.ufrag = lab.random.randbytes(4).hex()
-        sdp = alice.offer()
-        lab.conference.publish(alice.participant, sdp, [], now=lab.now)  # the answer gets lost
-    assert in_use in lab.conference.table.demux.ufrags
-    lab.run(20.0, step=COARSE)
-    assert lab.conference.tracks == 1
 
 
 # Refusals leave nothing behind
