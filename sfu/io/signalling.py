@@ -20,18 +20,18 @@ from sfu.io.signalling_commands import COMMANDS
 from sfu.io.signalling_config import SignallingConfig
 from sfu.io.signalling_connection import Connection, SignallingStats
 from sfu.io.signalling_events import notices
-from sfu.io.signalling_messages import MODES, InvalidMessage, JoinParams, Request
+from sfu.io.signalling_join import join_request, origin_allowed, welcome
+from sfu.io.signalling_messages import InvalidMessage, JoinParams, Request
 from sfu.io.signalling_outbox import Channel, Outbox
 from sfu.io.signalling_ports import Admission, Authorize, MediaServerPort
 from sfu.meeting.checks import check_participant_id
 from sfu.meeting.events import ParticipantLeft, RoomEnding
-from sfu.meeting.participant import CloseReason, JoinRequest, Participant, ParticipantState
+from sfu.meeting.participant import CloseReason, Participant, ParticipantState
 from sfu.meeting.refusals import Refusal
 
 log = logging.getLogger(__name__)
 
 PROTOCOL = "tidegate.1"
-PROTOCOL_VERSION = 1
 REQUEST_TYPES = (WSMsgType.TEXT, WSMsgType.BINARY)
 GOODBYE_CODES = (0, 1000, 1001, 1005)  # a close frame of these means "I have left"; 0 and 1005: without a code
 
@@ -244,7 +244,7 @@ class SignallingServer:
             admission = await self._admit(connection, params)
             if connection.ending:
                 return  # it ended while its token was looked at
-            participant = self._server.conference.join(_join_request(params, admission), now=self._server.now())
+            participant = self._server.conference.join(join_request(params, admission), now=self._server.now())
             self._resumable[participant.resume_token] = (participant, params.room_id)
             self._tokens[participant.inner_id] = participant.resume_token
             self.stats.joined += 1
@@ -256,7 +256,15 @@ class SignallingServer:
             participant.room_id,
             participant.participant_id,
         )
-        connection.send(messages.answer(request_id, self._welcome(participant, resumed=resumed)))
+        room = self._server.conference.rooms[participant.room_id]
+        result = welcome(
+            room,
+            participant,
+            resumed=resumed,
+            resume_window=self._resume_window,
+            ice_servers=[dict(entry) for entry in self._ice_servers()],
+        )
+        connection.send(messages.answer(request_id, result))
 
     async def _admit(self, connection: Connection, params: JoinParams) -> Admission:
         if self._draining:
@@ -298,26 +306,6 @@ class SignallingServer:
         connection.participant = participant
         self._unjoined -= 1
         channel.add(participant, connection)
-
-    def _welcome(self, participant: Participant, *, resumed: bool) -> dict[str, Any]:
-        room = self._server.conference.rooms[participant.room_id]
-        return {
-            "version": PROTOCOL_VERSION,
-            "roomId": room.room_id,
-            "sessionId": room.session_id,
-            "participantId": participant.participant_id,
-            "resumeToken": participant.resume_token,
-            "resumed": resumed,
-            "resumeWindow": self._resume_window,
-            "participant": messages.participant_to_wire(participant.info(all_tracks=True)),
-            "participants": [
-                messages.participant_to_wire(other.info())
-                for other in room.participants.values()
-                if other is not participant and not other.hidden
-            ],
-            "grants": participant.grants.to_wire(),
-            "iceServers": [dict(entry) for entry in self._ice_servers()],
-        }
 
     # Ending
 
@@ -379,26 +367,3 @@ class SignallingServer:
 
 class _TooMuch(Exception):
     """A limit was passed that costs the socket."""
-
-
-def _join_request(params: JoinParams, admission: Admission) -> JoinRequest:
-    return JoinRequest(
-        room_id=admission.room_id,
-        participant_id=admission.participant_id if admission.participant_id is not None else params.participant_id,
-        display_name=params.display_name or "",
-        grants=admission.grants,
-        meta_data=params.meta_data,
-        attributes=params.attributes or {},
-        mode=MODES[params.mode],
-        auto_subscribe=params.auto_subscribe,
-        max_participants=admission.max_participants,
-        session_id=admission.session_id,
-        project_id=admission.project_id,
-    )
-
-
-def origin_allowed(origin: str | None, allowed: Sequence[str]) -> bool:
-    """A page's origin against those of its key; who sends none is no browser. RFC 6455 section 10.2."""
-    if origin is None or not allowed or "*" in allowed:
-        return True
-    return origin.lower() in {one.lower().rstrip("/") for one in allowed}
