@@ -1,36 +1,39 @@
-// An app server for Tidegate: signs tokens, creates and validates meetings. Needs Node 18 or newer, and no package.
-//   TIDEGATE_URL=http://127.0.0.1:8080 TIDEGATE_API_KEY=... TIDEGATE_API_SECRET=... PORT=9000 node server.mjs
+/** Your app server: it signs tokens, and makes and checks meetings. The secret stays here. Node 18 or newer, no packages. */
 import { createHmac } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 
-const { TIDEGATE_URL: url = "http://127.0.0.1:8080", TIDEGATE_API_KEY: apikey, TIDEGATE_API_SECRET: secret, PORT = "9000" } = process.env;
-const page = readFileSync(new URL("../page/index.html", import.meta.url));
+const { TIDEGATE_API_KEY, TIDEGATE_API_SECRET, TIDEGATE_URL = "http://127.0.0.1:8080", PORT = "3000" } = process.env;
+const FILES = { "/": ["index.html", "text/html; charset=utf-8"], "/app.js": ["app.js", "text/javascript"] };
 
-function sign(role, permissions) {
-  const now = Math.floor(Date.now() / 1000);
-  const claims = { apikey, version: 2, roles: [role], permissions, iat: now, exp: now + 7200 };
-  const text = [{ alg: "HS256", typ: "JWT" }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
-  return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
+const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+function signToken(claims) {
+  const iat = Math.floor(Date.now() / 1000);
+  const payload = { apikey: TIDEGATE_API_KEY, version: 2, iat, exp: iat + 7200, ...claims };
+  const text = `${encode({ alg: "HS256", typ: "JWT" })}.${encode(payload)}`;
+  return `${text}.${createHmac("sha256", TIDEGATE_API_SECRET).update(text).digest("base64url")}`;
 }
 
-async function call(method, path, body) {
-  const headers = { Authorization: sign("crawler", ["allow_join", "allow_mod"]), "Content-Type": "application/json" };
-  const answer = await fetch(url + path, { method, headers, body }); // "crawler": REST only, that token stays here
-  return [answer.status, await answer.json()];
+async function callTidegate(method, path) {
+  const headers = { Authorization: signToken({ permissions: ["allow_join"], roles: ["crawler"] }) };
+  const answer = await fetch(TIDEGATE_URL + path, { method, headers });
+  return [answer.status, await answer.text()];
 }
 
-async function handle(method, path) {
-  if (method === "GET" && path === "/") return [200, page];
-  // Ask who it is here, before you give anybody a token.
-  if (method === "GET" && path === "/get-token") return [200, { token: sign("rtc", ["allow_join", "allow_mod"]), server: url }];
-  if (method === "POST" && path === "/create-meeting") return call("POST", "/v2/rooms", "{}");
-  const [, id] = /^\/validate-meeting\/([^/]+)$/.exec(path) ?? [];
-  return method === "POST" && id ? call("GET", `/v2/rooms/validate/${id}`) : [404, { message: "no such route" }];
+async function answerTo(method, path) {
+  // Who asks? Here your own sign-in decides who gets a token, and whether it may moderate.
+  const token = () => signToken({ permissions: ["allow_join", "allow_mod"] });
+  if (method === "GET" && path === "/get-token") return [200, JSON.stringify({ token: token(), url: TIDEGATE_URL })];
+  if (method === "POST" && path === "/create-meeting") return callTidegate("POST", "/v2/rooms");
+  const [, meetingId] = /^\/validate-meeting\/([\w-]+)$/.exec(path) ?? [];
+  if (method === "POST" && meetingId) return callTidegate("GET", `/v2/rooms/validate/${meetingId}`);
+  const [file, type] = FILES[path] ?? [];
+  return file ? [200, await readFile(new URL(`../app-page/${file}`, import.meta.url)), type] : [404, "{}"];
 }
 
-createServer(async (request, response) => {
-  const [status, answer] = await handle(request.method, new URL(request.url, "http://here").pathname).catch((error) => [502, { message: error.message }]);
-  response.writeHead(status, { "Content-Type": answer === page ? "text/html; charset=utf-8" : "application/json" });
-  response.end(answer === page ? page : JSON.stringify(answer));
-}).listen(Number(PORT), "127.0.0.1");
+const server = createServer(async (request, response) => {
+  const path = request.url.split("?")[0];
+  const [status, body, type] = await answerTo(request.method, path).catch(() => [502, '{"message":"Tidegate is away"}']);
+  response.writeHead(status, { "Content-Type": type ?? "application/json" }).end(body);
+}).listen(PORT, "127.0.0.1", () => console.log(`App server at http://127.0.0.1:${server.address().port}`));

@@ -1,37 +1,39 @@
-"""An app server for Tidegate: signs tokens, creates and validates meetings. Needs aiohttp and pyjwt.
+"""Your app server: it signs tokens, and makes and checks meetings. The secret stays here. Needs aiohttp and PyJWT."""
 
-    TIDEGATE_URL=http://127.0.0.1:8080 TIDEGATE_API_KEY=... TIDEGATE_API_SECRET=... PORT=9000 python server.py
-"""
 import os
 import time
 from pathlib import Path
 
+import aiohttp
 import jwt
-from aiohttp import ClientSession, web
+from aiohttp import web
 
+KEY, SECRET = os.environ["TIDEGATE_API_KEY"], os.environ["TIDEGATE_API_SECRET"]
 URL = os.environ.get("TIDEGATE_URL", "http://127.0.0.1:8080")
-PAGE = Path(__file__).parent.parent / "page" / "index.html"
+PAGE = Path(__file__).resolve().parent.parent / "app-page"
+routes = web.RouteTableDef()
 
-def sign(role, permissions):
-    claims = {"apikey": os.environ["TIDEGATE_API_KEY"], "version": 2, "roles": [role], "permissions": permissions,
-              "iat": int(time.time()), "exp": int(time.time()) + 7200}
-    return jwt.encode(claims, os.environ["TIDEGATE_API_SECRET"], algorithm="HS256")
 
-async def call(method, path, body=None):
-    headers = {"Authorization": sign("crawler", ["allow_join", "allow_mod"])}  # "crawler": REST only, stays here
-    async with ClientSession() as session, session.request(method, URL + path, headers=headers, json=body) as answer:
-        return web.json_response(await answer.json(), status=answer.status)
+def sign_token(**claims):
+    payload = {"apikey": KEY, "version": 2, "iat": int(time.time()), "exp": int(time.time()) + 7200, **claims}
+    return jwt.encode(payload, SECRET, algorithm="HS256")
 
-async def get_token(request):  # ask who it is here, before you give anybody a token
-    return web.json_response({"token": sign("rtc", ["allow_join", "allow_mod"]), "server": URL})
 
-async def create_meeting(request):
-    return await call("POST", "/v2/rooms", {})
+@routes.get("/get-token")
+async def get_token(request):  # Who asks? Here your own sign-in decides who gets one, and whether it may moderate.
+    return web.json_response({"token": sign_token(permissions=["allow_join", "allow_mod"]), "url": URL})
 
-async def validate_meeting(request):
-    return await call("GET", f"/v2/rooms/validate/{request.match_info['id']}")
+
+@routes.post("/create-meeting")
+@routes.post(r"/validate-meeting/{id:[\w-]+}")
+async def call_tidegate(request):
+    known = request.match_info.get("id")
+    method, path = ("GET", f"/v2/rooms/validate/{known}") if known else ("POST", "/v2/rooms")
+    headers = {"Authorization": sign_token(permissions=["allow_join"], roles=["crawler"])}
+    async with aiohttp.request(method, URL + path, headers=headers) as answer:
+        return web.json_response(await answer.json(content_type=None), status=answer.status)
+
 
 app = web.Application()
-app.add_routes([web.get("/", lambda request: web.FileResponse(PAGE)), web.get("/get-token", get_token),
-                web.post("/create-meeting", create_meeting), web.post("/validate-meeting/{id}", validate_meeting)])
-web.run_app(app, host="127.0.0.1", port=int(os.environ.get("PORT", "9000")))
+app.add_routes([*routes, web.get("/", lambda _: web.FileResponse(PAGE / "index.html")), web.static("/", PAGE)])
+web.run_app(app, host="127.0.0.1", port=int(os.environ.get("PORT", "3000")))
