@@ -21,6 +21,8 @@ from sfu.stream.link import PublisherLink
 from sfu.stream.receive import RtpStreamRecv
 from sfu.stream.stats import ProducerStats
 
+AUDIO_HISTORY = 128  # 2.5 s of 20 ms packets; a history made for video would hold 20 s of sound
+
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
@@ -95,7 +97,8 @@ class Producer:
         self, ssrc: int, *, rid: str | None, index: int, rtx_ssrc: int | None
     ) -> tuple[RtpStreamRecv, RtpStreamRecv | None]:
         """A new SSRC of this track; and the stream that it replaces, if its encoding had one."""
-        stream = RtpStreamRecv(ssrc, self._config, rid=rid, index=index, rtx_ssrc=rtx_ssrc)
+        history = AUDIO_HISTORY if self.kind is Kind.AUDIO else None
+        stream = RtpStreamRecv(ssrc, self._config, rid=rid, index=index, rtx_ssrc=rtx_ssrc, history_packets=history)
         stream.nacks = self._nacks
         if self.params.codecs:
             stream.clock_rate = self.params.codecs[0].clock_rate

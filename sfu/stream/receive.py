@@ -24,7 +24,14 @@ class RtpStreamRecv:
     """`highest` counts as the wire does, `highest_sequence` without dropped padding: subscribers are numbered from that."""
 
     def __init__(
-        self, ssrc: int, config: SfuConfig, *, rid: str | None = None, rtx_ssrc: int | None = None, index: int = 0
+        self,
+        ssrc: int,
+        config: SfuConfig,
+        *,
+        rid: str | None = None,
+        rtx_ssrc: int | None = None,
+        index: int = 0,
+        history_packets: int | None = None,
     ):
         self.ssrc = ssrc
         self.rtx_ssrc = rtx_ssrc
@@ -33,7 +40,7 @@ class RtpStreamRecv:
         self.clock_rate = 90000
         self.nacks = True  # whether the publisher answers NACKs
         self.groups: list[FanOutGroup] = []
-        self.history = PacketHistory(config.history_packets, config.history_seconds)
+        self.history = PacketHistory(history_packets or config.history_packets, config.history_seconds)
         self.nack = NackGenerator(config.nack_retries)
         self.keyframes = KeyframeRequester(config.keyframe_interval_min)
         self.sending = False

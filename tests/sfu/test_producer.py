@@ -7,7 +7,7 @@ import pytest
 from media.clock import wall_to_ntp
 from media.drops import DropReason
 from sfu.events import ProducerLayers, ProducerStarted
-from sfu.producer import Encoding
+from sfu.producer import AUDIO_HISTORY, Encoding
 from sfu.rtp.compound import serialize_compound
 from sfu.rtp.feedback import Fir, Nack, Pli
 from sfu.rtp.payload import vp8
@@ -345,3 +345,13 @@ def test_what_was_said_while_muted_cannot_be_asked_for():
     studio.now += 1
     studio.consumers[0].receive_nack([sent.sequence_number + at for at in range(5)], now=studio.now)
     assert not any(b"private" in p.payload for p in studio.wires[0].packets())
+
+
+def test_sound_keeps_no_more_history_than_it_needs():
+    studio = Studio((OPUS,))
+    for number in range(400):
+        studio.send(number, b"o", payload_type=111, step=0.02)
+    history = studio.producer.layers.streams[0].history
+    kept = [at for at in range(65536, 65936) if history.holds(at)]
+    assert len(kept) == history.capacity == AUDIO_HISTORY
+    assert AUDIO_HISTORY * 0.02 >= studio.node.config.history_seconds
