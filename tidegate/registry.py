@@ -128,6 +128,7 @@ class Node:
                 resume_window=config.sfu.resume_window,
                 ice_servers=lambda: ice_servers(config.rtc, wall=time.time()),
                 config=config.signalling,
+                own_origin=self.origin.public_url,
             )
         )
         self.whip = WhipServer(

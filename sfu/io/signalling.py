@@ -47,6 +47,7 @@ class SignallingServer:
         *,
         resume_window: float = 15.0,
         ice_servers: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+        own_origin: Callable[[web.Request], str] = lambda request: str(request.url.origin()),
     ) -> None:
         self.stats = SignallingStats()
         self._server = server
@@ -54,6 +55,7 @@ class SignallingServer:
         self._config = config if config is not None else SignallingConfig()
         self._resume_window = resume_window
         self._ice_servers = ice_servers  # asked at each join: TURN credentials expire
+        self._own_origin = own_origin  # its pages may use every key
         self._outbox = Outbox(self._config.max_room_backlog)
         self._connections: set[Connection] = set()
         self._unjoined = 0
@@ -123,6 +125,7 @@ class SignallingServer:
             self.stats,
             peer=request.remote or "?",
             origin=request.headers.get("Origin"),
+            own_origin=self._own_origin(request),
             now=self._server.now(),
         )
         await self._serve(connection)
@@ -276,7 +279,7 @@ class SignallingServer:
                 admission = await self._authorize(params.token, params.room_id, params.participant_id)
         except TimeoutError:
             raise Refusal.SERVER_BUSY("the token could not be looked up in time") from None
-        if not origin_allowed(connection.origin, admission.allowed_origins):
+        if not origin_allowed(connection.origin, admission.allowed_origins, connection.own_origin):
             raise Refusal.UNAUTHORIZED_REQUEST("this key does not allow pages of this origin")
         if self._draining:
             raise Refusal.SERVER_BUSY("the server shuts down")

@@ -66,11 +66,13 @@ class Connection:
         *,
         peer: str,
         origin: str | None,
+        own_origin: str,
         now: float,
     ) -> None:
         self.ws = ws
         self.peer = peer
         self.origin = origin
+        self.own_origin = own_origin
         self.participant: Participant | None = None
         self.ended = False  # by the client
         self.said_goodbye = False  # with a close frame that means leaving

@@ -58,8 +58,8 @@ def welcome(
     }
 
 
-def origin_allowed(origin: str | None, allowed: Sequence[str]) -> bool:
-    """A page's origin against those of its key; who sends none is no browser. RFC 6455 section 10.2."""
+def origin_allowed(origin: str | None, allowed: Sequence[str], own: str) -> bool:
+    """A page's origin against those of its key and our `own`; who sends none is no browser. RFC 6455 section 10.2."""
     if origin is None or not allowed or "*" in allowed:
         return True
-    return origin.lower() in {one.lower().rstrip("/") for one in allowed}
+    return origin.lower() in {one.lower().rstrip("/") for one in (*allowed, own)}

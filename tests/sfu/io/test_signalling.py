@@ -105,6 +105,8 @@ async def test_a_page_of_another_origin_is_refused(at):
     good = await at.connect(headers={"Origin": "https://app.example"})
     await good.request("join", token="page", roomId="room")
     await at.join(token="page")  # no browser
+    ours = await at.connect(headers={"Origin": str(at.base.make_url("/").origin())})
+    await ours.request("join", token="page", roomId="room")
     await evil.request("join", token="full", roomId="room")
 
 

@@ -33,7 +33,7 @@ class FakeSocket:
 def connect(**limits: Any) -> Connection:
     ws: Any = FakeSocket()
     transport: Any = FakeTransport()
-    return Connection(ws, transport, SignallingConfig(**limits), SignallingStats(), peer="x", origin=None, now=0.0)
+    return Connection(ws, transport, SignallingConfig(**limits), SignallingStats(), peer="x", origin=None, own_origin="", now=0.0)
 
 
 @pytest.mark.parametrize(("limits", "fits"), [({"max_waiting_messages": 3}, 3), ({"max_waiting_bytes": 40}, 4)])

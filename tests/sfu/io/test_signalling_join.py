@@ -33,6 +33,7 @@ def test_what_is_not_said_has_a_default():
         ("https://b", (), True),
         ("null", ("*",), True),
         ("https://A", ("https://a/",), True),
+        ("https://us", ("https://a",), True),
         ("null", ("https://a",), False),
         ("http://a", ("https://a",), False),
         ("https://a:444", ("https://a",), False),
@@ -40,4 +41,4 @@ def test_what_is_not_said_has_a_default():
     ],
 )
 def test_origins(origin, allowed, yes):
-    assert origin_allowed(origin, allowed) is yes
+    assert origin_allowed(origin, allowed, "https://us") is yes
