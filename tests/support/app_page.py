@@ -19,7 +19,8 @@ PRESS = "(id) => { const at = Date.now(); document.getElementById(id).click(); r
 
 async def open_app(browser: Browser, url: str) -> Watched:
     watched = await open_page(browser)
-    await watched.page.goto(url)
+    answer = await watched.page.goto(url)
+    assert answer and answer.ok, f"{url} is not there"
     return watched
 
 
