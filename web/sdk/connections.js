@@ -19,6 +19,8 @@ export class Connections extends Emitter {
   #publisher = null;
   /** @type {Subscriber | null} */
   #subscriber = null;
+  /** Which connection of the server the subscriber talks to. @type {string | null} */
+  #connectionId = null;
   #signalled = false;
   /** Peer connections that are down. @type {Set<string>} */
   #down = new Set();
@@ -61,6 +63,8 @@ export class Connections extends Emitter {
 
   /** @param {any} offer `subscribe-offer` of docs/signalling.md */
   handleOffer(offer) {
+    if (offer.connectionId !== this.#connectionId) this.drop("subscribe");
+    this.#connectionId = offer.connectionId;
     this.#subscriber ??= new Subscriber(
       this.#request,
       this.#iceServers,
@@ -73,9 +77,16 @@ export class Connections extends Emitter {
     return this.#subscriber.handleOffer(offer);
   }
 
-  /** The server says that a path is dead. @param {"publish"|"subscribe"} connection */
-  suspect(connection) {
-    (connection === "publish" ? this.#publisher : this.#subscriber)?.suspect();
+  /** The server has forgotten a connection: its DTLS is gone, so another must be made. @param {"publish"|"subscribe"} connection */
+  drop(connection) {
+    if (connection === "publish") {
+      this.#publisher?.close();
+      this.#publisher = null;
+    } else {
+      this.#subscriber?.close();
+      this.#subscriber = null;
+    }
+    if (this.#down.delete(connection)) this.emit("state");
   }
 
   /**

@@ -54,7 +54,9 @@ export const HANDLERS = {
     this.meeting.emit("grants-changed", grants);
   },
   connection({ connection, state }) {
-    if (state === "failed") this.connections.suspect(connection);
+    if (state !== "failed") return undefined;
+    this.connections.drop(connection);
+    return connection === "publish" ? this.publishAll() : undefined;
   },
   error(error) {
     this.meeting.emit("error", error);

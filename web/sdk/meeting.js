@@ -238,6 +238,7 @@ export class Meeting extends Emitter {
       dropParticipant: (id, reason) => this.#dropParticipant(id, reason),
       connections: this.#connections,
       media: this.#media,
+      publishAll: () => this.#publishAll(),
       setGrants: (grants) => (this.#grants = grants),
       applyReceived: () => this.#applyReceived(),
     };

@@ -30,11 +30,6 @@ export class PathGuard {
     });
   }
 
-  /** The server says that the path is dead: no need to wait until the browser finds out. */
-  suspect() {
-    if (this.#pc.connectionState === "connected" || this.#pc.connectionState === "disconnected") this.#arm(0);
-  }
-
   stop() {
     clearTimeout(this.#timer);
     this.#timer = null;

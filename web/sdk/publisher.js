@@ -105,10 +105,6 @@ export class Publisher {
     });
   }
 
-  suspect() {
-    this.#guard.suspect();
-  }
-
   close() {
     this.#guard.stop();
     this.#pc.close();

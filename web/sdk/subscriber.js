@@ -56,10 +56,6 @@ export class Subscriber {
     await this.#request("restart-subscribe");
   }
 
-  suspect() {
-    this.#guard.suspect();
-  }
-
   close() {
     this.#guard.stop();
     this.#pc.close();
