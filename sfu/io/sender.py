@@ -19,7 +19,7 @@ SOL_UDP = 17
 IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)
 GSO_MAX_SEGMENTS = 64  # UDP_MAX_SEGMENTS of older kernels
 GSO_MAX_BYTES = 63_000  # below the 64 KiB of one datagram with its headers
-GSO_MIN_RUN = 3  # below it a plain sendmsg each is as cheap
+GSO_MIN_RUN = 2  # already two leave for 2.7 us each instead of 4.2
 GSO_MAX_SIZE = 1452  # a segment with IPv6 and UDP headers in 1500 bytes; the kernel cuts none that its route would fragment
 IN_PKTINFO = struct.Struct("@i4s4s")
 IN6_PKTINFO = struct.Struct("@16si")
@@ -56,8 +56,12 @@ class Sender:
         if prepared is None:
             return
         sock, address, ancillary = prepared
-        gso = self.gso and path not in self._plain
         total = len(packets)
+        if total < GSO_MIN_RUN:
+            for data in packets:
+                self._call([data], 1, sock, address, ancillary)
+            return
+        gso = self.gso and path not in self._plain
         start = 0
         while start < total:
             size = len(packets[start])

@@ -199,8 +199,9 @@ class MediaServer:
             for data, path in transport.control_to_send():
                 sender.send(data, path)
             if packets:
-                if transport.selected is not None:
-                    sender.send_run(packets, transport.selected)
+                selected = transport.selected
+                if selected is not None:
+                    sender.send_run(packets, selected)
                 else:
                     self.conference.drops.count(DropReason.SEND_REFUSED, len(packets))
         dirty.clear()
