@@ -1,4 +1,4 @@
-"""The arrows of the flows in README: which one does not hold is the first word of a failure."""
+"""The arrows of the flows that Tidegate exists for: the one that does not hold is the first word of a failure."""
 
 from __future__ import annotations
 
