@@ -20,7 +20,8 @@ from sfu.meeting.room import Room
 from sfu.peer import Peer
 from sfu.producer import Producer
 from sfu.sdp.description import SessionDescription
-from sfu.session import PeerSession, parse_description
+from sfu.sdp.negotiate import parse_description
+from sfu.session import PeerSession
 from sfu.switchboard import ConferenceEvent, ConnectionChanged, Switchboard
 
 

@@ -40,6 +40,21 @@ class ConsumerParameters:
     cname: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """Where a stream to a subscriber stands, so that another producer can go on under its SSRC.
+
+    RFC 3711 section 9.1: under one key and SSRC no packet index may be used twice; beginning anew at random would.
+    """
+
+    next_sequence: int
+    rtx_sequence: int
+    last_time: float | None
+    last_timestamp: int
+    packets: int
+    octets: int
+
+
 class Consumer:
     """Made by `RtpEndpoint.add_consumer`. Segments begin and end by the producer's router."""
 
@@ -51,6 +66,7 @@ class Consumer:
         *,
         random_bytes: RandomBytes,
         stats: RtpStats,
+        numbering: Numbering | None = None,
     ) -> None:
         self.producer = producer
         self.params = params
@@ -76,10 +92,22 @@ class Consumer:
         self._timestamp_offset = int.from_bytes(random_bytes(4), "big")
         self._rtx_sequence = int.from_bytes(random_bytes(2), "big") & 0x7FFF
         self._last_stream: RtpStreamRecv | None = None
-        self._last_time = 0.0
+        self._last_time: float | None = None
         self._last_timestamp = 0  # sent
         self._picture_offsets = (0, 0)
         self._resent: dict[int, float] = {}
+        if numbering is not None:
+            self._next_sequence, self._rtx_sequence = numbering.next_sequence, numbering.rtx_sequence
+            self._last_time, self._last_timestamp = numbering.last_time, numbering.last_timestamp
+            self.target.packets, self.target.octets = numbering.packets, numbering.octets
+
+    @property
+    def numbering(self) -> Numbering:
+        """Of a consumer that was removed, for the one that follows it."""
+        target = self.target
+        return Numbering(
+            self._next_sequence, self._rtx_sequence, self._last_time, self._last_timestamp, target.packets, target.octets
+        )
 
     @property
     def active(self) -> bool:
@@ -142,13 +170,13 @@ class Consumer:
     def _map_timestamp(self, stream: RtpStreamRecv, packet: RtpPacket, now: float) -> int:
         """The offset to the subscriber's times: by the publisher's clock where reports of both streams tell it, else by ours."""
         last = self._last_stream
-        if last is None:
+        if self._last_time is None:
             return self._timestamp_offset
         expected = (self._last_timestamp + round((now - self._last_time) * stream.clock_rate)) & 0xFFFFFFFF
         mapped: int | None = None
         if stream is last:
             mapped = packet.timestamp + self._timestamp_offset
-        elif stream.sr is not None and last.sr is not None and stream.clock_rate == last.clock_rate:
+        elif last is not None and stream.sr is not None and last.sr is not None and stream.clock_rate == last.clock_rate:
             between = (stream.sr.ntp - last.sr.ntp) / (1 << 32)
             same_instant = packet.timestamp - stream.sr.rtp_time + last.sr.rtp_time + round(between * last.clock_rate)
             mapped = same_instant + self._timestamp_offset

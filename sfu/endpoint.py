@@ -10,7 +10,7 @@ from media.errors import ParseError
 from media.ids import RandomBytes
 from media.ports import PacketSource
 from sfu.config import SfuConfig
-from sfu.consumer import Consumer, ConsumerParameters
+from sfu.consumer import Consumer, ConsumerParameters, Numbering
 from sfu.events import RtpEvent
 from sfu.producer import Producer, ProducerParameters
 from sfu.rtp import extensions
@@ -167,9 +167,18 @@ class RtpEndpoint:
             self._streams.remove(producer)
             producer.close()
 
-    def add_consumer(self, producer: Producer, params: ConsumerParameters, *, now: float) -> Consumer:
-        """Attach to the producer's fan-out and ask for a keyframe."""
-        consumer = Consumer(producer, params, self.transport, random_bytes=self._random_bytes, stats=self.stats)
+    def add_consumer(
+        self, producer: Producer, params: ConsumerParameters, *, numbering: Numbering | None = None, now: float
+    ) -> Consumer:
+        """Attach to the producer's fan-out and ask for a keyframe. `numbering`: of the one that had this SSRC before."""
+        consumer = Consumer(
+            producer,
+            params,
+            self.transport,
+            random_bytes=self._random_bytes,
+            stats=self.stats,
+            numbering=numbering,
+        )
         consumer.ready = self._ready
         self.consumers.append(consumer)
         self._by_ssrc[params.ssrc] = consumer
@@ -177,15 +186,15 @@ class RtpEndpoint:
         producer.attach(consumer, now=now)
         return consumer
 
-    def remove_consumer(self, consumer: Consumer, *, now: float) -> None:
-        """Detach and say BYE."""
+    def remove_consumer(self, consumer: Consumer, *, bye: bool = True, now: float) -> None:
+        """Detach and say BYE, unless its SSRC will go on."""
         if consumer not in self.consumers:
             return
         self.consumers.remove(consumer)
         del self._by_ssrc[consumer.params.ssrc]
         consumer.closed = True
         consumer.producer.detach(consumer)
-        if self._ready and consumer.target.packets:
+        if bye and self._ready and consumer.target.packets:
             self.link.send(ReceiverReport(consumer.params.ssrc), Bye([consumer.params.ssrc]))
 
     def set_ready(self, ready: bool, *, now: float) -> None:

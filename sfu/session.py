@@ -13,14 +13,13 @@ from enum import Enum
 from media.clock import WallClock
 from media.codecs import Kind
 from media.drops import DropCounts
-from media.errors import ParseError, PeerError, UsageError
+from media.errors import PeerError, UsageError
 from media.ids import ICE_CHARS, RandomBytes, random_text
 from sfu.config import SfuConfig
-from sfu.consumer import Consumer, ConsumerParameters
+from sfu.consumer import Consumer, ConsumerParameters, Numbering
 from sfu.dtls import DtlsContext
 from sfu.endpoint import RtpEndpoint
 from sfu.events import RtpEvent
-from sfu.meeting.refusals import Refusal
 from sfu.producer import Encoding, Producer, ProducerParameters
 from sfu.sdp import grammar
 from sfu.sdp.description import Direction, SessionDescription
@@ -35,6 +34,7 @@ from sfu.sdp.negotiate import (
     answer_play,
     answer_publish,
     match_codecs,
+    parse_description,
     restarts_ice,
 )
 from sfu.sdp.sending import token
@@ -99,6 +99,7 @@ class PeerSession:
         self._table = SubscribeTable(context.config)
         self._negotiation: Negotiation | None = None
         self._play_sources: dict[Kind, PlaySource] = {}
+        self._numberings: dict[str, Numbering] = {}  # PLAY, by mid: an m-line keeps its SSRCs over its producers
         self.local_ufrag, self.local_pwd = self._new_credentials()
         self.transport = Transport(
             context.config,
@@ -198,10 +199,13 @@ class PeerSession:
         outgoing = self._outgoing.pop(mid, None)
         if outgoing is None:
             return
-        if outgoing.consumer is not None:
-            self.endpoint.remove_consumer(outgoing.consumer, now=now)
-        if self.role is Role.SUBSCRIBE:
+        consumer, is_play = outgoing.consumer, self.role is Role.PLAY
+        if consumer is not None:
+            self.endpoint.remove_consumer(consumer, bye=not is_play, now=now)
+        if not is_play:
             self._table.stop(mid)
+        elif consumer is not None:
+            self._numberings[mid] = consumer.numbering
 
     def set_track_paused(self, mid: str, paused: bool, *, now: float) -> None:
         outgoing = self._outgoing.get(mid)
@@ -353,7 +357,8 @@ class PeerSession:
             header_extensions=media.header_extensions,
             cname=token(outgoing.participant_id),  # as the description says it, so that lip-sync finds its pairs
         )
-        outgoing.consumer = self.endpoint.add_consumer(outgoing.producer, params, now=now)
+        numbering = self._numberings.get(media.mid)
+        outgoing.consumer = self.endpoint.add_consumer(outgoing.producer, params, numbering=numbering, now=now)
         if outgoing.paused:
             outgoing.consumer.set_paused(True, now=now)
 
@@ -382,16 +387,6 @@ class PeerSession:
         if kind is Kind.AUDIO:
             return ssrc, None
         return ssrc, int.from_bytes(random_bytes(4), "big") or 2
-
-
-def parse_description(sdp: str, config: SfuConfig) -> SessionDescription:
-    """A peer's description within the bounds of `config`; PeerError 4090."""
-    try:
-        return grammar.parse(
-            sdp, max_bytes=config.max_sdp_bytes, max_media=config.max_media_lines, max_ssrcs=config.max_ssrcs
-        )
-    except ParseError as error:
-        raise Refusal.INVALID_SDP(str(error)) from None
 
 
 def _same_stream(params: ProducerParameters, media: NegotiatedMedia, track_id: str | None) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from media.codecs import Codec, Kind
+from media.errors import ParseError
 from sfu.config import SfuConfig
 from sfu.rtp import extensions as ext
+from sfu.sdp import grammar
 from sfu.sdp.codecs import write_codecs
 from sfu.sdp.description import Direction, ExtMap, MediaDescription, SessionDescription
 from sfu.sdp.negotiated import (
@@ -52,6 +54,15 @@ class Line:
     @property
     def rejected(self) -> bool:
         return bool(self.reason)
+
+
+def parse_description(text: str, config: SfuConfig) -> SessionDescription:
+    """A peer's description within the bounds of `config`; PeerError 4090."""
+    limits = {"max_bytes": config.max_sdp_bytes, "max_media": config.max_media_lines, "max_ssrcs": config.max_ssrcs}
+    try:
+        return grammar.parse(text, **limits)
+    except ParseError as error:
+        refuse_sdp(str(error))
 
 
 def read_lines(offer: SessionDescription, config: SfuConfig, previous: Negotiation | None) -> list[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sfu.sdp.answer import restarts_ice
+from sfu.sdp.answer import parse_description, restarts_ice
 from sfu.sdp.codecs import match_codecs
 from sfu.sdp.negotiated import Encoding, LocalTransport, NegotiatedMedia, Negotiation, RemoteTransport
 from sfu.sdp.play import PlaySource, answer_play
@@ -21,5 +21,6 @@ __all__ = [
     "answer_play",
     "answer_publish",
     "match_codecs",
+    "parse_description",
     "restarts_ice",
 ]

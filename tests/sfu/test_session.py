@@ -9,7 +9,8 @@ from media.errors import PeerError, UsageError
 from sfu.meeting.events import TrackUnpublished
 from sfu.meeting.permissions import Source
 from sfu.producer import Producer
-from sfu.session import PeerSession, Role, parse_description
+from sfu.sdp.negotiate import parse_description
+from sfu.session import PeerSession, Role
 from sfu.switchboard import ConnectionChanged
 from tests.support.client_sdp import VP8_LINES, Line, direction_of, sections, value_of, write_offer
 from tests.support.conference_pair import COARSE, CONTEXTS, Lab, VideoSender, call
