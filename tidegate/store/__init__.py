@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 
 from media.errors import ConfigError
@@ -80,25 +82,38 @@ async def open_store(
 ) -> Store:
     """Open, create or migrate. ConfigError when that cannot be. The node calls `recover()` afterwards."""
     try:
+        shown = make_url(url).render_as_string(hide_password=True)
         engine = _engine(url)
     except ArgumentError as error:
         raise ConfigError("store.url", str(error)) from None
+    except OSError as error:
+        raise ConfigError("store.url", f"cannot open {shown}: {error}") from None
     try:
         await schema.prepare(engine)
-    except (OperationalError, DBAPIError, OSError) as error:
+    except (DBAPIError, OSError) as error:
         await engine.dispose()
-        cause = getattr(error, "orig", None) or error
-        raise ConfigError("store.url", f"cannot open {make_url(url).render_as_string(hide_password=True)}: {cause}") from None
+        raise ConfigError("store.url", f"cannot open {shown}: {getattr(error, 'orig', None) or error}") from None
     except BaseException:
         await engine.dispose()
         raise
     return Store(engine, random_bytes, wall)
 
 
+def _try_sqlite(path: str) -> None:
+    """OSError when the file cannot be used. aiosqlite would say so too, but leave a thread behind that prints a traceback."""
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.Error as error:
+        raise OSError(str(error)) from None
+
+
 def _engine(url: str) -> AsyncEngine:
     parsed = make_url(url)
     if parsed.drivername != "sqlite+aiosqlite":
         return create_async_engine(parsed, pool_pre_ping=True)
+    if parsed.database not in (None, "", ":memory:"):
+        _try_sqlite(parsed.database)
     engine = create_async_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 
 async def test_health_and_readiness(api):
@@ -16,7 +17,11 @@ async def test_health_and_readiness(api):
 
 async def test_a_store_that_does_not_answer_makes_us_unready(api, monkeypatch):
     assert await api.store.answers(5)
-    monkeypatch.setattr("tidegate.http.about.STORE_PATIENCE", -1.0)
+
+    def refuse():
+        raise OSError("connection refused")
+
+    monkeypatch.setattr(api.store, "engine", SimpleNamespace(connect=refuse, dispose=api.store.engine.dispose))
     problem = await api.call("GET", "/readyz", token=None, status=503)
     assert problem["message"] == "the store does not answer"
 

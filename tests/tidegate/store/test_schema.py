@@ -75,6 +75,9 @@ async def test_a_database_that_cannot_be_reached_is_one_clear_error(tmp_path):
     assert "geheim" not in str(caught.value)
     with pytest.raises(ConfigError):
         await open_store(f"sqlite+aiosqlite:///{tmp_path / 'absent' / 'x.db'}")
+    (tmp_path / "text.db").write_text("not a database, but long enough to be taken for the head of one" * 20)
+    with pytest.raises(ConfigError):
+        await open_store(f"sqlite+aiosqlite:///{tmp_path / 'text.db'}")
     with pytest.raises(ConfigError):
         await open_store("not a url")
 
