@@ -111,20 +111,3 @@ async def test_a_screen_is_shared_large_with_its_sound_and_can_be_shared_again(s
             assert large and camera and large["width"] > 2 * camera["width"]
             await ada.get_by_role("button", name="Stop sharing").click()
             await expect(screen).to_have_count(0)
-
-
-async def test_a_dropped_socket_is_resumed_and_nobody_leaves(server):
-    async with chromium() as browser:
-        address = await new_room(browser, server.url)
-        ada, bob = await join(browser, address, "Ada"), (await join(browser, address, "Bob")).page
-        page = ada.page
-        await expect_people(bob, 2)
-        await wait_until(bob, "document.querySelector('.tile:not(.local) video')?.videoWidth > 0")
-        await page.context.set_offline(True)
-        await expect(page.locator("#call")).to_have_attribute("data-state", "RECONNECTING")
-        await page.context.set_offline(False)
-        await expect(page.locator("#call")).to_have_attribute("data-state", "CONNECTED")
-        await page.get_by_role("button", name="Turn microphone off").click()
-        await expect(tile(bob, "Ada")).to_have_attribute("aria-label", "Ada, microphone off")
-        await expect_frames(bob)
-        await expect(bob.get_by_role("status").filter(has_text="Ada left")).to_have_count(0)
