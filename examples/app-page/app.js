@@ -94,6 +94,7 @@ let meeting;
 
 $("lobby").addEventListener("submit", async (event) => {
   event.preventDefault();
+  $("lobby").inert = true; // a second click joins no second time
   try {
     meeting = await join($("name").value, $("meeting-id").value.trim());
     $("joined-id").value = meeting.id;
@@ -101,6 +102,8 @@ $("lobby").addEventListener("submit", async (event) => {
     $("call").hidden = false;
   } catch (error) {
     say(`Cannot join: ${error.message}`);
+  } finally {
+    $("lobby").inert = false;
   }
 });
 
