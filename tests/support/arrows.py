@@ -12,4 +12,4 @@ def arrow(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise AssertionError(f"{name}: {error or type(error).__name__}") from error
+        raise AssertionError(f"{name}: {str(error) or type(error).__name__}") from error

@@ -9,7 +9,7 @@ from tests.support.arrows import arrow
 
 @pytest.mark.parametrize("error", [AssertionError("one of two"), TimeoutError(), KeyError("token")])
 def test_a_failure_is_named_by_its_arrow(error):
-    with pytest.raises(AssertionError, match="^A2 gets it: .+") as caught, arrow("A2 gets it"):
+    with pytest.raises(AssertionError, match=r"^A2 gets it: .+") as caught, arrow("A2 gets it"):
         raise error
     assert caught.value.__cause__ is error
 
