@@ -47,13 +47,16 @@ class Sender:
     def send(self, data: bytes, path: Path) -> None:
         """One datagram, for STUN and DTLS."""
         prepared = self._ready.get(path) or self._prepare(path)
-        if prepared is not None:
-            self._call([data], 1, prepared[0], prepared[1], prepared[2])
+        if prepared is None:
+            self._drops.count(DropReason.SEND_REFUSED)
+            return
+        self._call([data], 1, *prepared)
 
     def send_run(self, packets: list[bytes], path: Path) -> None:
         """All of one peer's packets of a batch, in order."""
         prepared = self._ready.get(path) or self._prepare(path)
         if prepared is None:
+            self._drops.count(DropReason.SEND_REFUSED, len(packets))
             return
         sock, address, ancillary = prepared
         total = len(packets)
@@ -120,7 +123,6 @@ class Sender:
                 _interface, specific, _destination = IN_PKTINFO.unpack(info)
                 ancillary = [(socket.IPPROTO_IP, IP_PKTINFO, IN_PKTINFO.pack(0, specific, bytes(4)))]
         if sock is None:
-            self._drops.count(DropReason.SEND_REFUSED)
             return None
         if len(self._ready) >= PATHS_KEPT:
             self._ready.clear()
