@@ -53,17 +53,26 @@ function makeMeeting(token, choices) {
 
 async function enter(entry) {
   const choices = await new Prejoin(roomId, entry.name).run();
+  try {
+    await call(entry, choices);
+  } catch (error) {
+    for (const track of [choices.mic, choices.cam]) track?.stop(); // no light burns on a page that only explains
+    throw error;
+  }
+}
+
+async function call(entry, choices) {
   const meeting = makeMeeting(await entry.token(), choices);
-  const call = new Call(meeting, { roomId, canInvite: entry.canInvite, speaker: choices.speaker });
+  const page = new Call(meeting, { roomId, canInvite: entry.canInvite, speaker: choices.speaker });
   meeting.on("meeting-left", (reason) => {
-    call.stop();
-    const text = call.seconds > 1 ? t("left.after", { time: formatSpan(call.seconds) }) : "";
+    page.stop();
+    const text = page.seconds > 1 ? t("left.after", { time: formatSpan(page.seconds) }) : "";
     const picture = reason?.code === MANUAL_LEAVE ? "leave" : "warn";
     showMessage({ title: leftWords(reason), text }, { again: t("left.again"), picture });
   });
   await meeting.join();
   rememberRoom(roomId);
-  call.start();
+  page.start();
 }
 
 async function main() {

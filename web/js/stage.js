@@ -10,7 +10,9 @@ export class Stage {
   #meeting;
   /** In the order they stand. @type {Map<string, Tile>} */
   #tiles = new Map();
+  /** Key of the tile somebody made large; "" where they want the grid although a screen is shared. */
   #enlarged = null;
+  #presenter = null;
   /** Participants whose signalling dropped. @type {Set<string>} */
   #away = new Set();
   #rest = make("div", { class: "tile rest", role: "note" });
@@ -48,6 +50,9 @@ export class Stage {
     }
     this.#tiles = ordered;
     if (this.#enlarged && !ordered.has(this.#enlarged)) this.#enlarged = null;
+    const presenter = this.#meeting.activePresenterId;
+    if (presenter !== this.#presenter && this.#enlarged === "") this.#enlarged = null; // that was about another screen
+    this.#presenter = presenter;
     // Moved only where the order is wrong: a video that is moved in the page starts anew.
     let before = null;
     for (const { element } of [...ordered.values()].reverse()) {
@@ -67,7 +72,6 @@ export class Stage {
   }
 
   #enlarge(key) {
-    // Pressing a screen that is large by itself puts everybody into the grid; "" stands for that choice.
     if (this.#enlarged === key || this.#largeKey() === key) this.#enlarged = key.endsWith(":share") ? "" : null;
     else this.#enlarged = key;
     this.update();

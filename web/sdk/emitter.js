@@ -1,7 +1,7 @@
 /** Events by name: on, once, off. A listener that throws does not keep the others from being told. */
 
 export class Emitter {
-  /** @type {Map<string, Set<Function>>} */
+  /** `original` is what `once` was given. @type {Map<string, Set<Function & {original?: Function}>>} */
   #listeners = new Map();
 
   /**

@@ -108,7 +108,7 @@ export class Meeting extends Emitter {
       this.#begin(result);
     } catch (error) {
       prepared.then(() => this.#media.stop());
-      this.#setState("FAILED");
+      if (this.#state === "CONNECTING") this.#setState("FAILED"); // and not when it was left meanwhile
       throw error;
     }
     this.emit("meeting-joined");

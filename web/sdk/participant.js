@@ -32,7 +32,11 @@ export class Participant extends Emitter {
     this.describe(info);
   }
 
-  /** For the SDK's own use: takes in what signalling says of this participant. */
+  /**
+   * For the SDK's own use: takes in what signalling says of this participant.
+   * @param {{displayName?: string, mode?: string, metaData?: any, attributes?: Record<string, string>, version?: number,
+   *   joinedAt?: string}} info
+   */
   describe({ displayName, mode, metaData, attributes, version, joinedAt }) {
     /** @type {string} */
     this.displayName = displayName ?? this.displayName ?? "";

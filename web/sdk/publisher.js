@@ -119,6 +119,7 @@ export class Publisher {
     return this.#request("announce", params);
   }
 
+  /** @param {Publication} publication @param {string} trackId */
   #attach({ source, track, encodings }, trackId) {
     let transceiver = this.#spare.get(source);
     if (transceiver) {
