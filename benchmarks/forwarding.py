@@ -145,6 +145,13 @@ class Bench:
 
         return restore
 
+    def pause_consumers(self) -> None:
+        """Nobody is sent anything any more; the publisher's packets are still taken in."""
+        for peer in self.conference.peers.values():
+            for producer in peer.publish.producers.values() if peer.publish is not None else ():
+                for consumer in list(producer.consumers):
+                    consumer.set_paused(True, now=self.now)
+
     def cost(self, work: Callable[[list[bytes]], None], *, rounds: int = ROUNDS) -> float:
         """Median CPU microseconds of `work` for one frame."""
         times = []
@@ -171,11 +178,8 @@ def measure(receivers: int) -> dict[str, float]:
     restore = bench.without_protection()
     clear = bench.cost(lambda data: bench.forward(data, flush=bench.discard))
     restore()
-    hidden = [(t, t.send_rtp) for t in bench.transports[:1]]
-    protect_alone = _protect_alone(bench, hidden[0][0])
-    for producer in (p for peer in bench.conference.peers.values() if peer.publish for p in peer.publish.producers.values()):
-        for consumer in list(producer.consumers):
-            consumer.set_paused(True, now=bench.now)
+    protect_alone = _protect_alone(bench.transports[0])
+    bench.pause_consumers()
     ingest = bench.cost(lambda data: bench.forward(data, flush=bench.discard))
     return {
         "whole, frames of 8 (GSO)": whole / packets,
@@ -191,7 +195,7 @@ def measure(receivers: int) -> dict[str, float]:
     }
 
 
-def _protect_alone(bench: Bench, transport: Transport) -> float:
+def _protect_alone(transport: Transport) -> float:
     """Microseconds of SRTP for one packet: growing sequence numbers under one SSRC."""
     protect = transport._protect_rtp
     assert protect is not None

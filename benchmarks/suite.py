@@ -2,7 +2,7 @@
 
     python -m benchmarks.suite --output benchmarks/results.json      # about ten minutes; then python -m benchmarks.plot
 
-Starts and ends its own servers on free ports of loopback. Nothing else should run on the machine; the load before each run is kept.
+Starts and ends its own servers on free ports of loopback. Nothing else should run on the machine; how busy it was is in the results.
 """
 
 from __future__ import annotations
@@ -81,9 +81,8 @@ def run_load(server: Server, **options: object) -> dict:
     command += ["--whip", server.whip, "--whep", server.whep, "--token", server.token]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
-    load_before = os.getloadavg()[0]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    return {**json.loads(done.stdout), "machine_load_before": round(load_before, 2)}
+    return json.loads(done.stdout)
 
 
 def measure(repeat: int, **options: object) -> dict:
@@ -100,7 +99,7 @@ def measure(repeat: int, **options: object) -> dict:
     chosen["median_added_p99_ms"] = round(statistics.median(added(run, "p99") for run in runs), 3)
     print(
         f"{options}: {chosen['cpu_seconds_per_million']} CPU s a million, load {chosen['server_cpu_load']:.0%}, "
-        f"added p99 {chosen['median_added_p99_ms']} ms, machine load {chosen['machine_load_before']}",
+        f"added p99 {chosen['median_added_p99_ms']} ms, machine idle {chosen['machine_idle']:.0%}, stolen {chosen['machine_stolen']:.0%}",
         flush=True,
     )
     return chosen

@@ -14,6 +14,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def machine_ticks() -> tuple[int, int, int]:
+    """Of all cores since the start: all ticks, those that nobody used, those that the hypervisor gave to other machines."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(fields), fields[3] + fields[4], fields[7]
+
+
 def memory_bytes(pid: int) -> int:
     """Proportional set size where the kernel tells it, else resident size."""
     try:

@@ -84,6 +84,10 @@ class Result:
     cpu_seconds_per_million: float | None = None
     server_cpu_load: float | None = None
     loadgen_cpu_load: float = 0.0
+    machine_idle: float = 0.0
+    """Part of all cores that nobody used."""
+    machine_stolen: float = 0.0
+    """Part that other machines on the host took. Where it is high or nothing was idle, latencies are theirs."""
     memory_kb_per_idle_receiver: float | None = None
     bare_relay: Latency | None = None
 
@@ -205,6 +209,7 @@ class LoadGenerator:
             receiver.reset()
         published = stream.packets
         cpu = process.cpu_seconds(options.server_pid) if options.server_pid else None
+        ticks = process.machine_ticks()
         own_cpu, began = time.process_time(), time.monotonic()
         self.start_publishing()
         self.run_for(options.seconds)
@@ -227,6 +232,8 @@ class LoadGenerator:
             latency=Latency.of(value for receiver in self.receivers for value in receiver.latencies_ns),
             loadgen_cpu_load=round((time.process_time() - own_cpu) / seconds, 3),
         )
+        every, idle, stolen = (after - before for after, before in zip(process.machine_ticks(), ticks, strict=True))
+        result.machine_idle, result.machine_stolen = round(idle / every, 3), round(stolen / every, 3)
         if cpu is not None and options.server_pid:
             spent = process.cpu_seconds(options.server_pid) - cpu
             result.server_cpu_seconds = round(spent, 2)
