@@ -163,9 +163,11 @@ class Producer:
         if detect is None or not detect(payload):
             return False
         stream.keyframe_count += 1
-        stream.keyframes.receive_keyframe()
-        if self._renumbers and (height := vp8.frame_height(payload)):
+        if self._renumbers and (height := vp8.frame_height(payload)) and height != stream.height:
             stream.height = height
+            if self.layers.resize():  # an encoding is chosen by its height, which only its first keyframe tells
+                self.router.refresh_all(now=now)
+        stream.keyframes.receive_keyframe()  # after what asked for one: here it is
         return True
 
     def _keep_picture(self, stream: RtpStreamRecv, packet: RtpPacket, payload: bytes) -> None:

@@ -34,6 +34,10 @@ class LayerSelector:
             self.next_check = now + CHECK_INTERVAL
         return self._choose()
 
+    def resize(self) -> bool:
+        """A stream's height is another. Whether the target changed."""
+        return self._choose()
+
     def stop(self, stream: RtpStreamRecv) -> bool:
         """The stream said that it ends. Whether the target changed."""
         stream.sending = False

@@ -243,6 +243,16 @@ def test_the_old_layer_is_kept_until_the_new_ones_keyframe():
     assert studio.node.drops.counts[DropReason.RTP_LAYER_NOT_CHOSEN] >= 1
 
 
+def test_a_layer_that_begins_after_a_lower_one_told_its_height_is_switched_to_at_its_keyframe():
+    studio = Simulcast()
+    # Key frame, start code, width and height: RFC 6386 section 9.1.
+    frames = {rid: b"\x10\0\0\x9d\x01\x2a" + bytes((0, 0, height & 0xFF, height >> 8)) for rid, height in (("q", 180), ("h", 360))}
+    for rid in ("q", "h"):
+        studio.send(studio.numbers[rid], descriptor(1, 1, key=True) + frames[rid], ssrc=SSRC[rid], elements=((4, b"0"), (10, rid.encode())))
+    assert [p.payload[-2:] for p in studio.wires[0].packets()] == [frames["q"][-2:], frames["h"][-2:]]
+    assert Pli(studio.publisher.link.ssrc, SSRC["h"]) not in studio.feedback()
+
+
 def test_numbers_times_and_pictures_go_on_over_a_switch():
     studio = Simulcast()
     for at in range(4):

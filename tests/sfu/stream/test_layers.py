@@ -56,6 +56,16 @@ def test_heights_tell_better_than_the_order_of_encodings():
     assert layers.target is low
 
 
+def test_the_first_keyframe_of_the_highest_makes_it_the_target():
+    layers, low, high = make()
+    layers.receive(low, now=0.0)
+    low.height = 360
+    assert not layers.receive(high, now=0.1)  # nothing is known of it yet
+    high.height = 720
+    assert layers.resize() and layers.target is high
+    assert not layers.resize()
+
+
 def test_a_new_stream_of_an_encoding_replaces_the_old():
     layers, low, _ = make()
     layers.receive(low, now=0.0)
