@@ -268,7 +268,6 @@ class Switchboard:
         for session in peer.sessions:
             session.close(now=self._now)
             self.table.forget(session)
-        self._unsettled.pop(peer, None)
 
     def _lose_session(self, session: PeerSession, reason: str) -> None:
         """A connection failed by itself. Whoever has no signalling to make another is out."""

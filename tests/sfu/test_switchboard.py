@@ -13,24 +13,15 @@ from sfu.config import SfuConfig
 from sfu.meeting.events import ParticipantLeft, RoomEnded, TrackUnpublished
 from sfu.meeting.participant import CloseReason
 from sfu.meeting.permissions import Source
+from sfu.rtp.compound import parse_compound
+from sfu.rtp.reports import Bye, SenderReport
 from sfu.switchboard import ConnectionChanged
+from sfu.transport import Transport
 from tests.support.client_sdp import Line
-from tests.support.conference_pair import COARSE, Browser, Lab, call
+from tests.support.conference_pair import COARSE, Browser, Lab, assert_empty, call
 from tests.support.rtp_peers import VP8_KEY, rtp
 
 LEAVE = CloseReason.MANUAL_LEAVE_CALLED
-
-
-def assert_empty(lab: Lab) -> None:
-    """Nothing is left of anybody."""
-    c = lab.conference
-    assert (c.rooms, c.peers, c._producers, c.table.sessions) == ({}, {}, {}, {})
-    demux = c.table.demux
-    tables = (demux.paths, demux.ufrags, demux._paths_of, demux._ufrags_of, demux._handshakes, demux._by_address)
-    assert not any(tables)
-    assert not any((c.table._touched, c._busy, c._unsettled, c.dirty))
-    assert len(c.table._timers) == len(c._timers) == 0 and c.get_timer() is None
-    assert (c.participants, c.tracks) == (0, 0)
 
 
 def watch(lab: Lab) -> list[weakref.ref]:
@@ -91,6 +82,8 @@ def crash_all(lab: Lab, browsers: list[Browser]) -> None:
 
 
 def end(lab: Lab, browsers: list[Browser]) -> None:
+    lab.conference.detach(browsers[0].participant, now=lab.now)  # its resume window runs
+    lab.pump()
     assert lab.conference.end_room("room", CloseReason.MEETING_END_API, now=lab.now)
     lab.pump()
 
@@ -112,6 +105,8 @@ def test_everything_a_room_holds_is_freed(how):
     assert len(lab.told(RoomEnded)) == 1
     forget(lab, browsers)
     assert kept(references) == []
+    dirty = lab.conference.dirty
+    assert [item for item in gc.get_objects() if type(item) is Transport and item._dirty is dirty] == []
 
 
 def test_clients_hear_a_goodbye():
@@ -213,13 +208,14 @@ def test_a_keyframe_asked_by_another_session_leaves_in_time():
     alice, bob, camera = call(lab)
     lab.run(0.6)
     camera.running = False
-    bob.subscribe_leg.client.send_rtcp(bytes.fromhex("81ce0002 00000001") + bob.receiver().ssrc.to_bytes(4, "big"))
+    lab.run(0.3)
+    pli = bytes.fromhex("81ce0002 00000001") + bob.receiver().ssrc.to_bytes(4, "big")
+    bob.subscribe_leg.client.send_rtcp(pli)
     lab.run(0.1)
     asked = lab.conference.stats.pli_out
-    camera.receive_keyframe = None
     alice.publish_leg.client.send_rtp(rtp(camera._first + camera.count, VP8_KEY + bytes(4), ssrc=camera.ssrc))
     lab.run(0.01)  # answered: a further request has to wait for config.keyframe_interval_min
-    bob.subscribe_leg.client.send_rtcp(bytes.fromhex("81ce0002 00000001") + bob.receiver().ssrc.to_bytes(4, "big"))
+    bob.subscribe_leg.client.send_rtcp(pli)
     lab.run(0.1)
     assert lab.conference.stats.pli_out == asked
     lab.run(0.5)
@@ -243,6 +239,8 @@ def test_a_player_gets_the_next_source_when_its_own_ends():
     lab.conference.leave(alice.participant, LEAVE, now=lab.now)
     lab.run(1.0)
     assert len(player.receiver().got) > before + 50 and player.receiver().missing == []
+    kinds = [type(message) for data in player.play_leg.heard for message in parse_compound(data)]
+    assert SenderReport in kinds and Bye not in kinds, "the stream goes on: some players end their track at a BYE"
 
 
 def test_a_player_of_one_participant_waits_for_that_one():

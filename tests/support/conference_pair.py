@@ -93,6 +93,7 @@ class Leg:
         self.down: Network | None = None
         self.senders: list[VideoSender | AudioSender] = []
         self.receivers: dict[int, StreamReceiver] = {}  # by either SSRC
+        self.heard: list[bytes] = []  # RTCP
         self.alive = True
         lab.legs[self.path] = self
 
@@ -149,6 +150,7 @@ class Leg:
         for data in client.received_rtcp:
             for sender in self.senders:
                 sender.receive(data)
+        self.heard += client.received_rtcp
         client.received_rtp, client.received_rtcp = [], []
 
     def _receive(self, data: bytes, now: float) -> None:
@@ -377,3 +379,15 @@ def call(lab: Lab, **sender: object) -> tuple[Browser, Browser, VideoSender]:
     lab.run_until(lambda: bob.subscribe_leg is not None and bob.subscribe_leg.client.connected)
     lab.run_until(lambda: bool(bob.receiver().got))
     return alice, bob, camera
+
+
+def assert_empty(lab: Lab) -> None:
+    """Nothing is left of anybody."""
+    c = lab.conference
+    assert (c.rooms, c.peers, c._producers, c.table.sessions) == ({}, {}, {}, {})
+    demux = c.table.demux
+    tables = (demux.paths, demux.ufrags, demux._paths_of, demux._ufrags_of, demux._handshakes, demux._by_address)
+    assert not any(tables)
+    assert not any((c.table._touched, c._busy, c._unsettled, c.dirty))
+    assert len(c.table._timers) == len(c._timers) == 0 and c.get_timer() is None
+    assert (c.participants, c.tracks) == (0, 0)
