@@ -188,11 +188,13 @@ def offers_that_are_refused(leg: Leg) -> dict[str, tuple[str, str]]:
     }
 
 
-@pytest.mark.parametrize("name", sorted(offers_that_are_refused(Leg(Lab(), CONTEXTS[0]))))
-@pytest.mark.parametrize("again", [False, True])
+REFUSED = sorted(offers_that_are_refused(Leg(Lab(), CONTEXTS[0])))
+# A re-offer may stop its m-lines one by one, so an unknown codec refuses no whole offer there.
+AGAIN = [(name, True) for name in REFUSED if name != "no codec"]
+
+
+@pytest.mark.parametrize(("name", "again"), [*((name, False) for name in REFUSED), *AGAIN])
 def test_a_refused_offer_changes_nothing(name, again):
-    if again and name == "no codec":
-        pytest.skip("a re-offer may stop its m-lines one by one")
     lab = Lab()
     alice, bob = lab.join("alice"), lab.join("bob")
     camera = alice.camera() if again else None
