@@ -61,6 +61,7 @@ class MediaServer:
         """Seconds from a batch's first read to its last write, weighted by datagrams read."""
         self.loop_lag = Buckets()
         self._listeners: list[Listener] = []
+        self._free_port_tries = 5 if port == 0 else 0
         self._sockets: list[socket.socket] = []
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
@@ -78,6 +79,10 @@ class MediaServer:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 await self.__aexit__()
+                if self._free_port_tries:  # the free port was free on IPv4 only: take another
+                    self._free_port_tries -= 1
+                    self.port = 0
+                    return await self.__aenter__()
                 raise
             log.info("no IPv6 here (%s): media is served on IPv4 only", error.strerror)
         self.sender = Sender(sock4, sock6, drops=self.conference.drops)
