@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 
 from aiohttp import web
 
+from media.errors import PeerError
+from tidegate import auth
 from tidegate.auth import Identity
 from tidegate.events.bus import BusEvent, EventReader
 from tidegate.http import models, render
@@ -84,29 +86,36 @@ async def _stream(
         await response.prepare(request)
         await response.write(b": reading from now on\n\n")
         while await _serve(reader, response, context, who):
-            pass
+            if not await _is_still_good(request, context):
+                break
+            await response.write(b": still here\n\n")
         return response
     finally:
         reader.close()
 
 
 async def _serve(reader: EventReader, response: web.StreamResponse, context: HttpContext, who: Identity) -> bool:
-    """Send the next event, or a heartbeat. False when the stream is over: closed, or the token is good no more."""
+    """Send events until the next heartbeat, or the token's end; however many there are. False when the reader was closed."""
     left = who.expires + context.auth.clock_leeway - context.wall()
-    if left <= 0:
-        return False
-    try:
-        async with asyncio.timeout(min(HEARTBEAT, left)):
-            event = await reader.next()
-    except TimeoutError:
-        key = await context.store.keys.find(who.api_key)
-        if key is None or key.disabled:
+    until = asyncio.get_running_loop().time() + max(0.0, min(HEARTBEAT, left))
+    while True:
+        try:
+            async with asyncio.timeout_at(until):
+                event = await reader.next()
+        except TimeoutError:
+            return True
+        if event is None:
             return False
-        await response.write(b": still here\n\n")
-        return True
-    if event is None:
+        await response.write(serialize(event))
+
+
+async def _is_still_good(request: web.Request, context: HttpContext) -> bool:
+    """The token is read again: it may have ended, its key been disabled, its secret rotated."""
+    try:
+        authorization = request.headers.get("Authorization")
+        await auth.authenticate(context.store, authorization, context.wall(), leeway=context.auth.clock_leeway)
+    except PeerError:
         return False
-    await response.write(serialize(event))
     return True
 
 

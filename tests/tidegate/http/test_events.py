@@ -146,6 +146,25 @@ async def test_the_stream_ends_when_the_key_is_disabled(api, monkeypatch):
         assert await next_event() is None
 
 
+async def test_the_stream_ends_when_the_secret_is_rotated(api, monkeypatch):
+    monkeypatch.setattr("tidegate.http.events.HEARTBEAT", 0.01)
+    async with reading(api) as next_event:
+        await api.store.keys.rotate(api.key.project_id, api.key.api_key)
+        assert await next_event() is None
+
+
+async def test_a_busy_stream_is_looked_at_too(api, monkeypatch):
+    monkeypatch.setattr("tidegate.http.events.HEARTBEAT", 0.01)
+    async with reading(api) as next_event:
+        await api.store.keys.set_disabled(api.key.project_id, api.key.api_key, True)
+        for number in range(10_000):
+            publish(api, "tick", number=number)
+            if await next_event() is None:
+                break
+        else:
+            pytest.fail("a stream that is never silent was never looked at")
+
+
 async def test_the_end_of_the_server_ends_streams(api):
     async with reading(api) as next_event:
         api.bus.close()
