@@ -81,7 +81,7 @@ def strip_scheme(authorization: str | None) -> str:
 def _read_unverified(token: str) -> dict[str, Any]:
     """The payload, before its signature is looked at: it names the key. Refuses every algorithm but HS256."""
     parts = token.split(".")
-    if len(parts) != 3:
+    if len(parts) != 3 or not token.isascii():  # what is not ASCII cannot even be compared with a signature
         raise PeerError(4002, "INVALID_TOKEN", "not a JWT")
     header, payload = _json_part(parts[0]), _json_part(parts[1])
     algorithm = header.get("alg")

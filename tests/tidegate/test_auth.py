@@ -110,6 +110,7 @@ async def test_a_good_token_with_and_without_bearer(store, prefix):
         (sign(exp=NOW - 6), 4100),
         (sign(iat=NOW + 6), 4101),
         (sign(nbf=NOW + 6), 4101),
+        (sign() + "\udcff", 4002),  # a byte that is not UTF-8, as aiohttp reads headers
         (raw({"alg": "none"}, {"apikey": "key"}, b""), 4102),
         (raw({"alg": "NoNe"}, {"apikey": "key"}, b""), 4102),
         (raw({}, {"apikey": "key"}), 4102),

@@ -88,9 +88,11 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return Problem.from_peer_error(error).render(request_id)
     except web.HTTPException as error:
         return error if error.status < 400 else _from_aiohttp(error).render(request_id)
-    except (asyncio.CancelledError, ConnectionError):
+    except asyncio.CancelledError:
         raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            raise  # the caller went away; any other lost connection is ours, to the store
         log.exception("request failed", extra={"request_id": request_id, "path": request.path})
         message = f"something is wrong on our side; request {request_id}"
         return Problem(500, message, code=5000, name="INTERNAL").render(request_id)

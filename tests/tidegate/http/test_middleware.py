@@ -67,3 +67,12 @@ async def test_errors_of_raw_handlers_keep_their_words_and_headers(tmp_path):
             assert (response.status, response.headers["Accept-Post"]) == (415, "application/sdp")
             assert (problem["message"], response.headers["Content-Type"]) == ("send the offer as SDP", "application/problem+json")
         assert (await api.call("POST", "/v2/whep", status=402))["code"] == 4052
+
+
+async def test_a_store_out_of_reach_is_a_problem_and_no_bare_text(tmp_path):
+    async def lose_the_store(request):
+        raise ConnectionRefusedError(111, "Connection refused")  # as asyncpg says it
+
+    async with running_api(tmp_path, raw_handlers={"metrics": lose_the_store}) as api:
+        problem = await api.call("GET", "/metrics", token=None, status=500)
+        assert problem["name"] == "INTERNAL" and "refused" not in problem["message"]
