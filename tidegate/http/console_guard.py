@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COOKIE = "tidegate_console"
 COOKIE_PATH = "/console"  # sent nowhere else: the API takes tokens only
 AUDIENCE = "tidegate-console"
-FORWARDING_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+FORWARDING_HEADERS = ("forwarded", "via", "x-real-ip")  # and X-Forwarded-…: proxies set whichever they know
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,20 @@ def is_door_open(context: HttpContext, request: web.Request) -> bool:
         if context.dev:
             return True
         public = urlsplit(context.public_url(request)).hostname or ""
-        return is_loopback_name(public) and not any(name in request.headers for name in FORWARDING_HEADERS)
+        return is_loopback_name(public) and not is_forwarded(request)
     # An address cannot be rebound; a name must be one that the operator gave.
     return context.dev and (is_address(host) or host in context.allowed_hosts)
+
+
+def is_from_this_machine(request: web.Request) -> bool:
+    """For what is open on loopback: asked for by a loopback name, and not through a proxy."""
+    host = host_name(request.host)
+    return host is not None and is_loopback_name(host) and not is_forwarded(request)
+
+
+def is_forwarded(request: web.Request) -> bool:
+    names = [name.lower() for name in request.headers]
+    return any(name.startswith("x-forwarded-") or name in FORWARDING_HEADERS for name in names)
 
 
 def host_name(host: str) -> str | None:
@@ -114,7 +125,7 @@ def _cookie_secret(key: ApiKey) -> bytes:
 
 async def _signed_in(context: HttpContext, request: web.Request) -> Person | None:
     cookie = request.cookies.get(COOKIE, "")
-    if not 0 < len(cookie) <= 1024:
+    if not 0 < len(cookie) <= 1024 or not cookie.isascii():
         return None
     try:
         name = jwt.decode(cookie, options={"verify_signature": False}).get("apikey")

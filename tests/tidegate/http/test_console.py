@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
@@ -10,7 +11,7 @@ import pytest
 from tests.support.api import running_api
 from tidegate.auth import authenticate
 from tidegate.http import answers
-from tidegate.http.console_guard import COOKIE
+from tidegate.http.console_guard import COOKIE, find_person, make_cookie
 
 PUBLIC = "https://meet.example.org"
 
@@ -109,6 +110,12 @@ async def test_a_cookie_is_no_token_and_a_token_no_cookie(public):
         await public.call("POST", "/console/token", token=None, headers=headers, json={}, status=401)
 
 
+async def test_a_cookie_of_any_bytes_is_nobody(public):
+    for value in ("\udcff.a.b", make_cookie(public.key, public.wall.time, 60.0) + "\udcff"):
+        request = SimpleNamespace(cookies={COOKIE: value}, headers={}, host="meet.example.org")
+        assert await find_person(public.context, request) is None
+
+
 async def test_sign_out_clears_the_cookie(public):
     async with public.request("POST", "/console/sign-out", token=None, json={}) as response:
         assert response.cookies[COOKIE].value == "" and response.cookies[COOKIE]["max-age"] == "0"
@@ -201,7 +208,7 @@ async def test_a_rebound_name_does_not_open_the_door(api, host):
             assert response.status in (400, 401)
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Forwarded-Proto", "x-forwarded-port", "Forwarded", "X-Real-IP", "Via"])
 async def test_what_comes_through_a_proxy_is_not_from_this_machine(api, header):
     assert not await is_open(api, **{header: "1.2.3.4"})
 
