@@ -55,10 +55,15 @@ class Doorkeeper:
             allowed_origins=identity.allowed_origins,
         )
 
-    async def owns(self, identity: Identity, project_id: str | None, participant_id: str) -> bool:
-        """Whether a token may end a WHIP or WHEP session: same project, and not another participant's."""
+    async def owns(self, identity: Identity, project_id: str | None, room_id: str, participant_id: str) -> bool:
+        """Whether a token may end a WHIP or WHEP session: same project, and not for another room or participant."""
+        if identity.project_id != project_id:
+            return False
         try:
             auth.require_participant(identity, participant_id)
+            if identity.room_id is not None:
+                room = await self._store.rooms.find(identity.project_id, room_id)
+                auth.require_room(identity, room_id, None if room is None else room.custom_room_id)
         except PeerError:
             return False
-        return identity.project_id == project_id
+        return True

@@ -205,9 +205,9 @@ class Node:
         identity = await routes.authenticate_request(request, None)
         return await self.doorkeeper.admit(identity, room_id, participant_id)
 
-    async def _owns(self, request: web.Request, project_id: str | None, participant_id: str) -> bool:
+    async def _owns(self, request: web.Request, project_id: str | None, room_id: str, participant_id: str) -> bool:
         identity = await routes.authenticate_request(request, None)
-        return await self.doorkeeper.owns(identity, project_id, participant_id)
+        return await self.doorkeeper.owns(identity, project_id, room_id, participant_id)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """Open while HTTP is on loopback; beyond it, for tokens that may use the API."""

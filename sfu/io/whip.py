@@ -36,8 +36,8 @@ SOURCES = {Kind.AUDIO: (Source.MIC, Source.SCREEN_AUDIO), Kind.VIDEO: (Source.WE
 
 AuthorizeRequest = Callable[[web.Request, str, str | None], Awaitable[Admission]]
 """`await authorize(request, room_id, participant_id)`: reads the token; PeerError when it is refused."""
-Owns = Callable[[web.Request, str | None, str], Awaitable[bool]]
-"""`await owns(request, project_id, participant_id)`: whether this request's token may end that participant's session."""
+Owns = Callable[[web.Request, str | None, str, str], Awaitable[bool]]
+"""`await owns(request, project_id, room_id, participant_id)`: whether this request's token may end that participant's session."""
 IceServers = Callable[[], Sequence[Mapping[str, Any]]]
 """RTCIceServer dictionaries, made anew for each answer: credentials expire."""
 
@@ -81,10 +81,16 @@ class WhipServer:
     async def whip(self, request: web.Request) -> web.Response:
         """POST /v2/whip: publish."""
         sdp = await self._read_sdp(request)
+        if request.query.get("useExistingPeer", "false") != "false":
+            raise web.HTTPNotImplemented(reason="useExistingPeer is not supported: one participant has one WHIP session")
+        offered = self._sources(sdp)  # before joining: a bad offer puts nobody out of the same participantId
         participant, admission = await self._join(request, Mode.SEND_AND_RECV)
         conference, now = self._server.conference, self._server.now()
         try:
-            bindings = self._announce(participant, sdp, now)
+            bindings = [
+                (mid, conference.announce(participant, source=source, kind=kind, now=now).track_id)
+                for mid, kind, source in offered
+            ]
             answer = conference.publish(participant, sdp, bindings, now=now)
             session = conference.peers[participant.inner_id].publish
         except Exception:
@@ -101,6 +107,7 @@ class WhipServer:
         room = self._server.conference.rooms.get(admission.room_id)
         if remote is not None and (room is None or remote not in room.participants):
             raise web.HTTPNotFound(reason=f"nobody named {remote[:64]!r} is in this meeting")
+        self._server.conference.parse_offer(sdp)  # a bad one is refused before anybody joins
         participant, admission = await self._join(request, Mode.RECV_ONLY, admission)
         conference, now = self._server.conference, self._server.now()
         try:
@@ -123,7 +130,7 @@ class WhipServer:
             # "a WHIP session ... MUST return a 428 (Precondition Required)" without If-Match, section 4.3.1
             raise web.HTTPPreconditionRequired(reason="send If-Match with the session's ETag, or * to restart ICE")
         try:
-            fragment = fragments.parse_fragment(await request.text(), max_bytes=MAX_FRAGMENT_BYTES)
+            fragment = fragments.parse_fragment((await request.read()).decode(), max_bytes=MAX_FRAGMENT_BYTES)
         except (ParseError, UnicodeDecodeError) as error:
             raise web.HTTPBadRequest(reason=f"not a trickle ICE fragment: {error}"[:200]) from None
         if condition.strip() == "*":
@@ -161,7 +168,7 @@ class WhipServer:
         if request.content_length is not None and request.content_length > limit:
             raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=request.content_length)
         try:
-            return await request.text()
+            return (await request.read()).decode()  # whatever charset is claimed: SDP is UTF-8, RFC 8866 section 4.5
         except UnicodeDecodeError:
             raise Refusal.INVALID_SDP("the offer is not UTF-8 text") from None
 
@@ -195,19 +202,17 @@ class WhipServer:
         self._server.pump()
         return participant, admission
 
-    def _announce(self, participant: Participant, sdp: str, now: float) -> list[tuple[str, str]]:
-        """Every m-line that sends becomes a track: the first audio is the microphone, the first video the camera."""
-        conference = self._server.conference
+    def _sources(self, sdp: str) -> list[tuple[str, Kind, Source]]:
+        """Every m-line that sends will be a track: the first audio is the microphone, the first video the camera."""
         left = {kind: list(sources) for kind, sources in SOURCES.items()}
-        bindings: list[tuple[str, str]] = []
-        for mid, kind in offered_media(conference.parse_offer(sdp)):
+        found: list[tuple[str, Kind, Source]] = []
+        for mid, kind in offered_media(self._server.conference.parse_offer(sdp)):
             if not left[kind]:
                 raise Refusal.TOO_MUCH(f"at most {len(SOURCES[kind])} m-lines of {kind.value}")
-            track = conference.announce(participant, source=left[kind].pop(0), kind=kind, now=now)
-            bindings.append((mid, track.track_id))
-        if not bindings:
+            found.append((mid, kind, left[kind].pop(0)))
+        if not found:
             raise Refusal.INVALID_SDP("nothing in the offer is sent")
-        return bindings
+        return found
 
     def _created(
         self,
@@ -232,8 +237,9 @@ class WhipServer:
 
     async def _find(self, request: web.Request) -> _Resource:
         resource = self._resources.get(request.match_info["sessionId"])
-        if resource is None or not await self._owns(
-            request, resource.project_id, resource.participant.participant_id
+        participant = None if resource is None else resource.participant
+        if participant is None or not await self._owns(
+            request, resource.project_id, participant.room_id, participant.participant_id
         ):
             raise web.HTTPNotFound(reason="no such session")
         return resource
@@ -242,6 +248,8 @@ class WhipServer:
         credentials = fragment.credentials
         if credentials is None:
             raise web.HTTPUnprocessableEntity(reason="an ICE restart names a new ice-ufrag and ice-pwd")
+        if resource.participant.inner_id not in self._server.conference.peers:
+            raise web.HTTPNotFound(reason="no such session")  # it ended while the request was read
         session = resource.session
         session.restart_ice()
         session.set_remote_credentials(*credentials)

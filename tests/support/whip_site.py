@@ -64,5 +64,5 @@ async def _admit(request: web.Request, room_id: str, participant_id: str | None)
     return Admission(room_id=room_id, grants=Grants.full(), participant_id=participant_id, project_id="p")
 
 
-async def _owns(request: web.Request, project_id: str | None, participant_id: str) -> bool:
+async def _owns(request: web.Request, project_id: str | None, room_id: str, participant_id: str) -> bool:
     return True

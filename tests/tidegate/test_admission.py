@@ -87,8 +87,12 @@ async def test_a_room_for_named_participants(door, store, key):
     assert await refusal(door, token(key), "board", None) == 4023
 
 
-async def test_who_owns_a_participant(door, store, key):
-    anybody = await authenticate(store, token(key), WALL())
-    ann = await authenticate(store, token(key, participantId="ann"), WALL())
-    assert await door.owns(anybody, key.project_id, "bob") and await door.owns(ann, key.project_id, "ann")
-    assert not await door.owns(ann, key.project_id, "bob") and not await door.owns(anybody, "other", "bob")
+async def test_who_owns_a_session(door, store, key, room):
+    async def owns(participant_id, *, project_id=key.project_id, room_id=room.room_id, **claims):
+        identity = await authenticate(store, token(key, **claims), WALL())
+        return await door.owns(identity, project_id, room_id, participant_id)
+
+    assert await owns("bob") and await owns("ann", participantId="ann")
+    assert not await owns("bob", participantId="ann") and not await owns("bob", project_id="other")
+    assert await owns("bob", roomId="standup") and await owns("bob", roomId=room.room_id)
+    assert not await owns("bob", roomId="standup", room_id="aaaa-bbbb-cccc")

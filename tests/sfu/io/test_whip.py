@@ -44,7 +44,7 @@ async def admit(request: web.Request, room_id: str, participant_id: str | None) 
     return Admission(room_id=room_id, grants=Grants.full(), participant_id=participant_id, project_id="p")
 
 
-async def owns(request: web.Request, project_id: str | None, participant_id: str) -> bool:
+async def owns(request: web.Request, project_id: str | None, room_id: str, participant_id: str) -> bool:
     return True
 
 
