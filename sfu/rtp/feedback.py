@@ -87,7 +87,7 @@ def pack_nacks(lost: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def parse_nack(body: bytes) -> Nack:
-    if len(body) < 12:
+    if len(body) < 12 or len(body) % 4:  # padding may have left part of an item
         raise ParseError("NACK is cut off")
     sender, media = SSRC_PAIR.unpack_from(body)
     lost: list[int] = []

@@ -53,6 +53,13 @@ def test_padding_is_taken_off():
     assert parse_compound(padded) == parse_compound(bytes.fromhex("81ce0002" + "00000001" + "00000002"))
 
 
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("padding", range(1, 9))
+def test_padding_of_any_length_never_escapes(wire, padding):
+    padded = bytes((wire[0] | 0x20, wire[1])) + (len(wire) // 4).to_bytes(2, "big") + wire[4:] + bytes((0, 0, 0, padding))
+    check(padded)
+
+
 @pytest.mark.parametrize("tail", ["00000000", "000000ff"])
 def test_wrong_padding_is_refused(tail):
     with pytest.raises(ParseError):
