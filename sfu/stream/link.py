@@ -11,6 +11,7 @@ from sfu.rtp.feedback import Fir, Nack, Pli
 from sfu.stream.stats import RtpStats
 
 DEFAULT_ROUND_TRIP_TIME = 0.1  # until the first report tells
+MAX_NACKED = 256  # of one message: even if each takes an item of its own, it stays below 1200 bytes
 CLOCK_JUMP = 1.0  # a publisher whose clock moves by more has set it; what drift adds up to is no jump
 
 
@@ -34,7 +35,8 @@ class PublisherLink:
 
     def send_nack(self, ssrc: int, lost: list[int]) -> None:
         self.stats.nack_out += len(lost)
-        self.send(Nack(self.ssrc, ssrc, lost))
+        for at in range(0, len(lost), MAX_NACKED):
+            self.send(Nack(self.ssrc, ssrc, lost[at : at + MAX_NACKED]))
 
     def send_keyframe_request(self, ssrc: int, *, fir: bool) -> None:
         self.stats.pli_out += 1
