@@ -18,9 +18,10 @@ class KeyframeRequester:
         self.due: float | None = None
 
     def request(self, now: float) -> None:
-        """Somebody needs a keyframe. While an answer is awaited this changes nothing."""
-        if self.due is None:
-            self.due = now if self._last is None else max(now, self._last + self._interval)
+        """Somebody needs a keyframe. Who asks anew does not wait for what earlier silence has drawn out."""
+        soonest = now if self._last is None else max(now, self._last + self._interval)
+        if self.due is None or soonest < self.due:
+            self.due = soonest
 
     def receive_keyframe(self) -> None:
         self.due = None

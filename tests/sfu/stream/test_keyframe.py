@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from sfu.stream.keyframe import RETRY_FIRST, RETRY_MAX, KeyframeRequester
 
 
@@ -41,3 +43,15 @@ def test_a_keyframe_that_was_on_its_way_answers_too():
     keyframes.request(1.0)
     keyframes.receive_keyframe()
     assert not keyframes.collect(9.0)
+
+
+def test_who_asks_anew_does_not_wait_for_what_silence_has_drawn_out():
+    keyframes = KeyframeRequester(0.5)
+    keyframes.request(0.0)
+    while keyframes.due < 10:
+        assert keyframes.collect(keyframes.due)
+    asked_last = keyframes.due - RETRY_MAX
+    keyframes.request(asked_last + 0.1)
+    assert keyframes.due == pytest.approx(asked_last + 0.5)  # still spaced
+    assert keyframes.collect(keyframes.due)
+    assert keyframes.due == pytest.approx(asked_last + 0.5 + RETRY_MAX)
