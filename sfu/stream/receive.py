@@ -116,6 +116,7 @@ class RtpStreamRecv:
         """Begin a run of numbers; `compact` is what its first is to become."""
         if self.highest >= 0:
             self._earlier_expected += self.highest - self._base + 1
+            self.sr = None  # it told of times that may have begun anew, too
         self._unwrapper = Unwrapper()
         extended = self._unwrapper.unwrap(number)
         self._base = extended

@@ -122,6 +122,16 @@ def test_a_huge_jump_is_a_restart_once_a_second_packet_says_so(feed, first, jump
     assert feed.asked() == []
 
 
+def test_a_report_of_before_a_restart_tells_nothing_of_the_times_after_it(feed):
+    feed.stream.receive_sr(SenderReport(1, wall_to_ntp(1e9), 5, 0, 0), now=0.0)
+    feed(1)
+    assert feed.stream.sr is not None
+    feed(20000)
+    feed(20001)
+    assert feed.restarts == 1
+    assert feed.stream.sr is None
+
+
 def test_one_stray_packet_changes_nothing(feed):
     start = feed(1)
     assert feed(30000) is DropReason.RTP_TOO_OLD
