@@ -116,6 +116,7 @@ def variant(codec: Codec) -> str | None:
 def read_codecs(media: MediaDescription, kind: Kind) -> tuple[Codec, ...]:
     """The codecs of an m-line that we forward, in its order, with what we support of their parameters and feedback."""
     rtx = _read_rtx(media)
+    feedback = _read_feedback(media)
     codecs = []
     for payload_type in dict.fromkeys(media.payload_types):
         mapped = media.rtpmaps.get(payload_type)
@@ -131,7 +132,9 @@ def read_codecs(media: MediaDescription, kind: Kind) -> tuple[Codec, ...]:
             payload_type=payload_type,
             channels=mapped.channels or 1,
             fmtp=_kept_parameters(name, parse_fmtp(media.fmtps.get(payload_type, ""))),
-            feedback=_read_feedback(media, payload_type, kind),
+            feedback=tuple(
+                value for value in FEEDBACK[kind] if feedback.get(value, frozenset()) & {None, payload_type}
+            ),
             rtx_payload_type=rtx.get(payload_type),
         )
         if variant(codec) is not None and (name != "opus" or codec.channels == 2):  # RFC 7587 section 7: always 2
@@ -163,9 +166,12 @@ def _read_rtx(media: MediaDescription) -> dict[int, int]:
     return rtx
 
 
-def _read_feedback(media: MediaDescription, payload_type: int, kind: Kind) -> tuple[str, ...]:
-    offered = {f.value.lower() for f in media.rtcp_fbs if f.payload_type in (None, payload_type)}
-    return tuple(value for value in FEEDBACK[kind] if value in offered)
+def _read_feedback(media: MediaDescription) -> dict[str, set[int | None]]:
+    """Value -> the payload types that it is offered for, None for all. In one pass: a peer may write thousands."""
+    offered: dict[str, set[int | None]] = {}
+    for feedback in media.rtcp_fbs:
+        offered.setdefault(feedback.value.lower(), set()).add(feedback.payload_type)
+    return offered
 
 
 def with_its_opus(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
