@@ -11,15 +11,17 @@ from sfu.rtp.payload import h264
     ("payload", "expected"),
     [
         ("6788", True),  # SPS
-        ("6588", True),  # IDR
+        ("6588", False),  # IDR: a subscriber that begins here, its SPS lost or just gone by, sees nothing
         ("4188", False),
         ("6888", False),  # PPS alone
         ("78" + "000267aa" + "000268bb", True),  # STAP-A with SPS
-        ("78" + "00020901" + "000265bb", True),  # delimiter, then IDR
+        ("78" + "00020901" + "000267bb", True),  # delimiter, then SPS
+        ("78" + "00020901" + "000265bb", False),  # delimiter, then IDR
         ("78" + "000241aa", False),
         ("78" + "ff", False),
-        ("7c85", True),  # FU-A, first of an IDR
-        ("7c05", False),  # FU-A, later of an IDR
+        ("7c87", True),  # FU-A, first of an SPS
+        ("7c07", False),  # FU-A, later of an SPS
+        ("7c85", False),  # FU-A, first of an IDR
         ("7c81", False),
         ("7c", False),
         ("", False),
