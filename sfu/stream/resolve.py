@@ -9,6 +9,8 @@ from sfu.rtp import extensions
 from sfu.rtp.packet import RtpPacket
 from sfu.stream.receive import RtpStreamRecv
 
+TAKEOVER_SILENCE = 2.0  # so long must a stream have been silent before an SSRC that names nothing takes its place
+
 if TYPE_CHECKING:
     from sfu.producer import Producer
 
@@ -32,6 +34,9 @@ class StreamTable:
         self._limit = limit
         self._producers: list[Producer] = []
         self._ids: dict[str, int | None] = dict.fromkeys((extensions.MID, extensions.RID, extensions.REPAIRED_RID))
+        # What each SSRC was called (MID, RID, repaired RID), also of tracks that ended: senders stop saying it once we have
+        # reported on the SSRC, and go on without under the next track of the m-line. At most `limit`, the oldest go.
+        self._names: dict[int, tuple[str | None, ...]] = {}
 
     def add(self, producer: Producer) -> None:
         """Bind the SSRCs that the description names."""
@@ -42,6 +47,9 @@ class StreamTable:
         for index, encoding in enumerate(producer.params.encodings):
             if encoding.ssrc is not None and len(self.by_ssrc) < self._limit:
                 self._bind(producer, encoding.ssrc, encoding.rid, index, encoding.rtx_ssrc)
+                self._remember(encoding.ssrc, (producer.params.mid, encoding.rid, None))
+                if encoding.rtx_ssrc is not None:
+                    self._remember(encoding.rtx_ssrc, (producer.params.mid, None, encoding.rid))
 
     def remove(self, producer: Producer) -> None:
         if producer in self._producers:
@@ -59,9 +67,7 @@ class StreamTable:
 
     def learn(self, packet: RtpPacket) -> Binding | DropReason:
         """The binding of an SSRC seen for the first time, or why there is none."""
-        mid = self._text(packet, extensions.MID)
-        rid = self._text(packet, extensions.RID)
-        repaired = self._text(packet, extensions.REPAIRED_RID)
+        mid, rid, repaired = self._name(packet)
         producer = self._find_producer(mid, rid or repaired, packet.payload_type)
         if producer is None:
             return DropReason.RTP_UNKNOWN_SSRC
@@ -73,6 +79,8 @@ class StreamTable:
             return self._learn_retransmission(producer, packet, repaired or rid)
         if rid is None and producer.params.simulcast:
             return DropReason.RTP_UNKNOWN_SSRC  # which of its encodings cannot be told
+        if mid is None and rid is None and self._is_taken(producer, packet):
+            return DropReason.RTP_UNKNOWN_SSRC
         if not producer.params.encodings:
             return self._bind(producer, packet.ssrc, rid, 0, None)
         for index, encoding in enumerate(producer.params.encodings):
@@ -92,6 +100,30 @@ class StreamTable:
         stream.rtx_ssrc = packet.ssrc
         binding = self.by_ssrc[packet.ssrc] = Binding(producer, stream, retransmission=True)
         return binding
+
+    def _name(self, packet: RtpPacket) -> tuple[str | None, ...]:
+        """MID, RID and repaired RID: as the packet says, else as its SSRC said before."""
+        said = tuple(self._text(packet, uri) for uri in self._ids)
+        before = self._names.get(packet.ssrc)
+        if before is not None:
+            said = tuple(now or then for now, then in zip(said, before, strict=True))
+        if any(said):
+            self._remember(packet.ssrc, said)
+        return said
+
+    def _remember(self, ssrc: int, names: tuple[str | None, ...]) -> None:
+        self._names.pop(ssrc, None)
+        self._names[ssrc] = names
+        if len(self._names) > self._limit:
+            del self._names[next(iter(self._names))]
+
+    @staticmethod
+    def _is_taken(producer: Producer, packet: RtpPacket) -> bool:
+        """Whether the track gets packets: a stray SSRC of its payload type must not end that."""
+        return any(
+            stream.highest >= 0 and packet.arrival - stream.last_arrival < TAKEOVER_SILENCE
+            for stream in producer.layers.streams
+        )
 
     def _find_producer(self, mid: str | None, rid: str | None, payload_type: int) -> Producer | None:
         if mid is not None:

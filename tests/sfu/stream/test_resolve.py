@@ -5,6 +5,7 @@ import pytest
 from media.drops import DropReason
 from sfu.config import SfuConfig
 from sfu.producer import Encoding
+from sfu.stream.resolve import TAKEOVER_SILENCE
 from tests.support.rtp_peers import OPUS, VP8, VP8_KEY, Node, rtp
 
 MID, RID, REPAIRED = 4, 10, 11
@@ -80,6 +81,53 @@ def test_a_new_ssrc_of_a_track_takes_the_place_of_the_old(node):
     first, second, *_ = wire.packets()
     assert second.sequence_number == first.sequence_number + 1
     assert len(producer.layers.streams) == 1
+
+
+def test_the_next_track_of_an_m_line_is_known_by_what_its_ssrcs_said_before(node):
+    """Chromium stops writing MID and RID once we have reported on an SSRC, and goes on so when a transceiver is used again."""
+    endpoint, _ = node.endpoint()
+    first = node.producer(endpoint, **SIMULCAST)
+    rtx = (2).to_bytes(2, "big") + VP8_KEY + b"y"
+    send(endpoint, 1, ssrc=20, elements=((MID, b"0"), (RID, b"h")))
+    send(endpoint, 1, ssrc=10, elements=((MID, b"0"), (RID, b"q")))
+    send(endpoint, 9, rtx, ssrc=11, payload_type=97, elements=((MID, b"0"), (REPAIRED, b"q")))
+    endpoint.remove_producer(first, now=1.0)
+    second = node.producer(endpoint, **SIMULCAST)
+    send(endpoint, 50, ssrc=10)
+    send(endpoint, 50, ssrc=20)
+    send(endpoint, 10, (49).to_bytes(2, "big") + VP8_KEY + b"y", ssrc=11, payload_type=97)
+    assert [(stream.rid, stream.ssrc, stream.rtx_ssrc) for stream in second.layers.streams] == [("q", 10, 11), ("h", 20, None)]
+    assert second.update_stats().recovered == 1
+
+
+def test_the_last_packets_of_a_track_that_ended_do_not_become_the_next_one(node):
+    endpoint, _ = node.endpoint()
+    camera = node.producer(endpoint, ssrc=1, mid="0")
+    send(endpoint, 1, ssrc=1)
+    endpoint.remove_producer(camera, now=1.0)
+    screen = node.producer(endpoint, ssrc=5, mid="1")
+    send(endpoint, 2, ssrc=1)
+    assert screen.update_stats().packets == 0
+    assert node.drops.counts[DropReason.RTP_UNKNOWN_SSRC] == 1
+
+
+def test_a_stray_ssrc_does_not_take_over_a_track_that_gets_packets(node):
+    endpoint, _ = node.endpoint()
+    producer = node.producer(endpoint, ssrc=1)
+    send(endpoint, 1, ssrc=1)
+    send(endpoint, 1, ssrc=90)
+    assert node.drops.counts[DropReason.RTP_UNKNOWN_SSRC] == 1
+    endpoint.receive_rtp(rtp(2, VP8_KEY + b"x", ssrc=90), now=1.0 + TAKEOVER_SILENCE)
+    assert [stream.ssrc for stream in producer.layers.streams] == [90]
+
+
+def test_what_ssrcs_said_is_remembered_of_so_many_only():
+    node = Node(config=SfuConfig(max_ssrcs=4))
+    endpoint, _ = node.endpoint()
+    node.producer(endpoint, ssrc=1)
+    for ssrc in range(100, 120):
+        send(endpoint, 1, ssrc=ssrc, elements=((MID, b"7"),))
+    assert len(endpoint._streams._names) <= 4
 
 
 @pytest.mark.parametrize(
