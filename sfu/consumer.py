@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_TIME_STEP = 2.0  # where a mapped time and the clock differ by more, the clock is believed
 RESEND_MIN_INTERVAL = 0.01  # the same packet is not resent faster, whatever the subscriber asks
 MAX_RESENT = 1024  # remembered resends; the oldest are forgotten
+MAX_ASKED = 1024  # numbers a subscriber may ask for at once; beyond these, one for each packet sent: asking amplifies
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,13 @@ class Consumer:
         self._last_timestamp = 0  # sent
         self._picture_offsets = (0, 0)
         self._resent: dict[int, float] = {}
+        self._may_ask = MAX_ASKED  # as of `_may_ask_at` packets sent
+        self._may_ask_at = 0
         if numbering is not None:
             self._next_sequence, self._rtx_sequence = numbering.next_sequence, numbering.rtx_sequence
             self._last_time, self._last_timestamp = numbering.last_time, numbering.last_timestamp
             self.target.packets, self.target.octets = numbering.packets, numbering.octets
+            self._may_ask_at = numbering.packets
 
     @property
     def numbering(self) -> Numbering:
@@ -222,6 +226,7 @@ class Consumer:
     def receive_nack(self, lost: list[int], *, now: float) -> None:
         """Answer from the producer's history. What it does not hold yet comes by itself once the publisher resends it."""
         stats, resent = self._node_stats, self._resent
+        lost = self._within_budget(lost)
         interval = max(RESEND_MIN_INTERVAL, (self.stats.round_trip_time or 0.0) * 0.8)
         highest = self.highest_sequence
         for number in lost:
@@ -241,6 +246,18 @@ class Consumer:
             plain = self._write(found[0], packet, number)
             if plain is not None:
                 self._resend(plain)
+
+    def _within_budget(self, lost: list[int]) -> list[int]:
+        """What of a NACK is looked at; the rest is counted as not answered."""
+        sent = self.target.packets
+        self._may_ask = min(MAX_ASKED, self._may_ask + sent - self._may_ask_at)
+        self._may_ask_at = sent
+        taken = lost[: self._may_ask]
+        self._may_ask -= len(taken)
+        refused = len(lost) - len(taken)
+        self._node_stats.nack_in += refused
+        self._node_stats.nack_unanswered += refused
+        return taken
 
     def _resend(self, plain: bytes) -> None:
         """By RTX where it was negotiated; else the same packet again."""

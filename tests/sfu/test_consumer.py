@@ -115,6 +115,23 @@ def test_the_same_packet_is_not_resent_at_once(call):
     assert len(call.nack(number)) == 1
 
 
+def test_asking_for_everything_over_and_over_is_answered_once(call):
+    call.send(0, VP8_KEY + b"x")
+    for number in range(1, 1100):
+        call.send(number)
+    sent = [p.sequence_number for p in call.wire.packets()][-1024:]
+    call.now += 0.02
+    assert len(call.nack(*sent)) > 150  # what the history still holds by time
+    call.now += 0.02
+    assert call.nack(*sent) == []
+    assert call.node.stats.nack_in == 2048
+    for number in range(1100, 1110):
+        call.send(number)
+    call.wire.rtp.clear()
+    call.now += 0.02
+    assert len(call.nack(*reversed(sent))) == 10  # one more for each packet sent
+
+
 def test_what_was_never_sent_is_not_resent(call):
     call.send(1)  # before the keyframe
     call.send(2, VP8_KEY + b"0")
