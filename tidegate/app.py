@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import signal
+import socket
 import ssl
 import sys
 import time
@@ -79,6 +80,8 @@ async def _open_http(runner: web.AppRunner, config: Config, tls: ssl.SSLContext 
     try:
         site = web.TCPSite(runner, http.host, http.port, ssl_context=tls, backlog=512)
         await site.start()
+    except socket.gaierror as error:
+        raise ConfigError("http.host", f"{http.host}: {error.strerror}; choose another by --host") from None
     except OSError as error:
         words = {errno.EADDRINUSE: "is taken", errno.EACCES: "needs privileges", errno.EADDRNOTAVAIL: "is not ours"}
         if error.errno not in words:

@@ -86,10 +86,16 @@ async def open_store(
         engine = _engine(url)
     except ArgumentError as error:
         raise ConfigError("store.url", str(error)) from None
+    except ValueError:
+        raise ConfigError("store.url", "its port is not a number; a special character in its password is written %40") from None
     except OSError as error:
         raise ConfigError("store.url", f"cannot open {shown}: {error}") from None
     try:
         await schema.prepare(engine)
+    except TypeError as error:  # asyncpg's connect() takes the URL's query as its arguments
+        await engine.dispose()
+        hint = "; write ssl=require for libpq's sslmode=require" if "sslmode" in shown else ""
+        raise ConfigError("store.url", f"cannot open {shown}: {error}{hint}") from None
     except (DBAPIError, OSError) as error:
         await engine.dispose()
         raise ConfigError("store.url", f"cannot open {shown}: {getattr(error, 'orig', None) or error}") from None

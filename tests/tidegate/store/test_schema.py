@@ -80,6 +80,10 @@ async def test_a_database_that_cannot_be_reached_is_one_clear_error(tmp_path):
         await open_store(f"sqlite+aiosqlite:///{tmp_path / 'text.db'}")
     with pytest.raises(ConfigError):
         await open_store("not a url")
+    for wrong in ("127.0.0.1:port/x", "127.0.0.1:1/x?sslmode=require"):
+        with pytest.raises(ConfigError) as caught:
+            await open_store(f"postgresql+asyncpg://user:geheim@{wrong}")
+        assert "geheim" not in str(caught.value)
 
 
 def test_a_start_does_not_import_alembic(tmp_path):
