@@ -45,11 +45,14 @@ CODEC_PROBE = (
 )
 
 
+Status = Literal["ok", "note", "fail"]
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`fail` keeps the server from working, `note` is worth knowing."""
 
-    status: Literal["ok", "note", "fail"]
+    status: Status
     subject: str
     words: str
     advice: str = ""
@@ -124,7 +127,8 @@ def check_ports(config: Config) -> Iterator[Finding]:
                 advice = f"see who has it: ss -{'lt' if kind == socket.SOCK_STREAM else 'lu'}np 'sport = :{port}'; or {advice}"
             elif error.errno == errno.EACCES:
                 advice = f"ports below 1024 need CAP_NET_BIND_SERVICE; or {advice}"
-            yield Finding("fail", f"{subject} port", f"{words}: {error.strerror or error}", advice)
+            status: Status = "note" if subject == "RTMP" else "fail"  # nothing opens it yet
+            yield Finding(status, f"{subject} port", f"{words}: {error.strerror or error}", advice)
         else:
             yield Finding("ok", f"{subject} port", f"{words} is free")
 

@@ -68,7 +68,7 @@ def events(
 ) -> None:
     """Print a server's events, a line each.
 
-    A line is one JSON object. After a lost connection it goes on where it was:
+    A line is one JSON object. A lost connection is made again; what happened in between is not told yet:
     tidegate events --follow | jq .
 
     The token is TIDEGATE_TOKEN, else one signed with the first project's key.

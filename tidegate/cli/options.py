@@ -1,11 +1,10 @@
-"""What the commands share: options, loading the configuration, and how an error looks (one line, exit code 2)."""
+"""What the commands share: options, loading the configuration, the exit code of an error."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,12 +21,6 @@ DataDirOption = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="DIR", help="Store, first key, media. [default: ./tidegate-data]", show_default=False),
 ]
-
-
-def fail(message: str) -> NoReturn:
-    """One line on standard error, exit code 2."""
-    print(f"tidegate: {message}", file=sys.stderr)
-    raise typer.Exit(USAGE_ERROR)
 
 
 def load_config(file: Path | None = None, **flags: Any) -> Config:

@@ -48,7 +48,7 @@ class HttpConfig:
     trusted_proxies: tuple[str, ...] = setting((), env="TRUSTED_PROXY")
     """Addresses or networks (CIDR) of reverse proxies whose X-Forwarded-For, -Proto and -Host are believed."""
     allowed_hosts: tuple[str, ...] = ()
-    """Host headers answered beside loopback names, our address and public_url's host: keeps DNS rebinding out of the development door."""
+    """Host headers for which --dev opens the development door, beside loopback names and addresses: keeps DNS rebinding out."""
     tls_cert: str = setting("", env="TLS_CERT")
     """PEM file with the certificate and its chain; read again when it changes. Goes with tls_key."""
     tls_key: str = setting("", env="TLS_KEY")
@@ -82,7 +82,7 @@ class RtcConfig:
 
 @dataclass(frozen=True, slots=True)
 class RtmpConfig:
-    """RTMP in. The port is taken already; streams come with a later version."""
+    """RTMP in: comes with a later version. The port is named already, and not opened yet."""
 
     port: int = setting(1935, minimum=0, maximum=65535)
     """TCP port; 0 takes a free one."""
@@ -199,11 +199,6 @@ class Config:
     def keys_path(self) -> Path:
         """Where the first project's key and secret are kept."""
         return self.data_dir / "keys.toml"
-
-    @property
-    def has_development_door(self) -> bool:
-        """Whether pages get tokens without sign-in: HTTP bound to loopback, or asked for by `dev`."""
-        return self.dev or self.http.is_loopback
 
     @property
     def needs_secure_origin(self) -> bool:

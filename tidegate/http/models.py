@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -57,7 +57,6 @@ def _no_controls(value: str) -> str:
 
 
 Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS)]
-Text = Annotated[str, StringConstraints(max_length=512)]
 PageNumber = Annotated[int, Field(ge=1, le=1_000_000)]
 PageSize = Annotated[int, Field(ge=1, le=100)]
 Millis = Annotated[int, Field(ge=0, le=253_402_300_799_000)]  # the year 9999

@@ -12,7 +12,6 @@ def test_the_defaults_are_valid_and_private_to_this_machine():
     config = Config()
     config.validate()
     assert config.http.is_loopback
-    assert config.has_development_door
     assert not config.needs_secure_origin
 
 
@@ -67,23 +66,23 @@ def test_what_goes_together_is_accepted(config):
 
 
 @pytest.mark.parametrize(
-    ("http", "dev", "door", "insecure"),
+    ("http", "loopback", "insecure"),
     [
-        (HttpConfig(host="127.0.0.1"), False, True, False),
-        (HttpConfig(host="127.0.0.7"), False, True, False),
-        (HttpConfig(host="::1"), False, True, False),
-        (HttpConfig(host="localhost"), False, True, False),
-        (HttpConfig(host="0.0.0.0"), False, False, True),
-        (HttpConfig(host="::"), False, False, True),
-        (HttpConfig(host="192.168.1.7"), True, True, True),
-        (HttpConfig(host="0.0.0.0", tls_cert="a", tls_key="b"), False, False, False),
-        (HttpConfig(host="0.0.0.0", public_url="https://meet.example.org"), False, False, False),
-        (HttpConfig(host="0.0.0.0", public_url="http://meet.example.org"), False, False, True),
+        (HttpConfig(host="127.0.0.1"), True, False),
+        (HttpConfig(host="127.0.0.7"), True, False),
+        (HttpConfig(host="::1"), True, False),
+        (HttpConfig(host="localhost"), True, False),
+        (HttpConfig(host="0.0.0.0"), False, True),
+        (HttpConfig(host="::"), False, True),
+        (HttpConfig(host="192.168.1.7"), False, True),
+        (HttpConfig(host="0.0.0.0", tls_cert="a", tls_key="b"), False, False),
+        (HttpConfig(host="0.0.0.0", public_url="https://meet.example.org"), False, False),
+        (HttpConfig(host="0.0.0.0", public_url="http://meet.example.org"), False, True),
     ],
 )
-def test_the_binding_decides_on_the_development_door_and_the_warning(http, dev, door, insecure):
-    config = Config(http=http, dev=dev)
-    assert config.has_development_door is door
+def test_the_binding_decides_on_the_warning(http, loopback, insecure):
+    config = Config(http=http)
+    assert config.http.is_loopback is loopback
     assert config.needs_secure_origin is insecure
 
 
