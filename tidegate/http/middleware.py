@@ -49,6 +49,7 @@ def build_middlewares(new_id: Callable[[], str]) -> list[Callable[..., Awaitable
 def finish(request: web.Request, response: web.StreamResponse) -> None:
     """Set the headers that every answer has. Streaming handlers call it before they prepare their response."""
     response.headers["X-Request-Id"] = request[REQUEST_ID]
+    response.headers["Server"] = "tidegate"  # not the versions of what we are made of, as aiohttp would say
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     if request.path.startswith(("/v1/", "/v2/", "/console/")):
         response.headers.setdefault("Cache-Control", "no-store")

@@ -52,6 +52,7 @@ async def test_answers_are_not_kept_by_caches(api):
     async with api.request("GET", "/v2/rooms") as response:
         assert response.headers["Cache-Control"] == "no-store"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Server"] == "tidegate"
 
 
 async def test_errors_of_raw_handlers_keep_their_words_and_headers(tmp_path):
