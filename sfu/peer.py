@@ -15,6 +15,7 @@ from sfu.meeting.participant import Participant, Track
 from sfu.meeting.refusals import Refusal
 from sfu.producer import Producer
 from sfu.sdp.description import SessionDescription
+from sfu.sdp.negotiated import CODEC_NOT_SUPPORTED
 from sfu.session import PeerSession, Role
 
 MakeSession = Callable[[Role, "Peer"], PeerSession]
@@ -150,8 +151,8 @@ class Peer:
         for wanted in unplaced:
             try:
                 wanted.mid = session.add_track(wanted.producer, participant_id=wanted.track.participant_id)
-            except PeerError:
-                wanted.refused = True
+            except PeerError as error:
+                wanted.refused = error.code == CODEC_NOT_SUPPORTED  # else it waits for a free m-line
                 continue
             if wanted.paused:
                 session.set_track_paused(wanted.mid, True, now=now)

@@ -168,9 +168,15 @@ def test_m_lines_of_one_subscriber_are_bounded():
     lab = Lab(SfuConfig(max_media_lines=3))
     alice, bob, carol = lab.join("alice"), lab.join("bob"), lab.join("carol")
     publish_muted(alice, "audio", "video")
-    publish_muted(carol, "audio", "video")
+    carols = publish_muted(carol, "audio", "video")
     lab.pump()
     assert len(bob.offers[-1].tracks) == 3
+    offers = len(bob.offers)
+    lab.run(3.0, step=COARSE)
+    assert len(bob.offers) == offers, "one that waits for an m-line costs no offers"
+    lab.conference.unpublish(alice.participant, alice.tracks["1"], now=lab.now)
+    lab.pump()
+    assert [t.track.track_id for t in bob.offers[-1].tracks] == [alice.tracks["0"], *carols], "one that became free is used"
 
 
 # Signalling that comes back
