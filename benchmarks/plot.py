@@ -1,4 +1,4 @@
-"""The table and the picture of README.md from results.json: `python -m benchmarks.plot`."""
+"""Table, machine and picture of README.md from results.json: `python -m benchmarks.plot`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
 HERE = Path(__file__).parent
-BEGIN, END = "<!-- table: python -m benchmarks.plot -->", "<!-- end of table -->"
+BEGIN, END = "<!-- python -m benchmarks.plot writes from here -->", "<!-- to here -->"
 WORDS = {"burst": "frames of 8 packets", "steady": "packets one by one"}
 AIM = 10.0  # CPU seconds a million packets, at 50 receivers
 HEAD = (
-    "| load | receivers | packets/s out | CPU s / million packets | of a core | added latency p50 / p99 ms | KB / idle receiver |",
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    "| load | receivers | packets/s out | CPU s / million packets | of a core | added latency p50 / p99 ms | KB / idle receiver | others |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
 )
 
 
@@ -26,6 +26,8 @@ def table(results: dict) -> str:
         lines.append(_row(WORDS[run["mode"]], run))
     for run in results["half_load"]:
         lines.append(_row(f"half load: {WORDS[run['mode']]}, {run['fps']:.0f} frames/s", run))
+    machine = results["machine"]
+    lines += ["", f"{machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}."]
     return "\n".join(lines)
 
 
@@ -34,7 +36,7 @@ def _row(words: str, run: dict) -> str:
     return (
         f"| {words} | {run['receivers']} | {run['forwarded'] / run['seconds']:.0f} | {run['cpu_seconds_per_million']:.1f} "
         f"| {run['server_cpu_load']:.0%} | {run['median_added_p50_ms']:.2f} / {run['median_added_p99_ms']:.2f} "
-        f"| {'' if memory is None else round(memory)} |"
+        f"| {'' if memory is None else round(memory)} | {max(0.0, *run['all_used_by_others']):.0%} |"
     )
 
 
