@@ -67,7 +67,8 @@ class Pages:
         body, kind, etag = found
         # Revalidated each time: a module of an old version beside a new one is worse than a 304.
         headers = {**headers, "ETag": etag, "Cache-Control": "no-cache"}
-        if request.headers.get("If-None-Match") == etag:
+        # RFC 9110 section 13.1.2: "A recipient MUST use the weak comparison function": a proxy that compresses marks it weak.
+        if any(known.value in ("*", etag.strip('"')) for known in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
         charset = "utf-8" if kind.startswith("text/") or kind.endswith(("json", "svg+xml")) else None
         return web.Response(body=body, content_type=kind, charset=charset, headers=headers)
