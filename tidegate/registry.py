@@ -28,6 +28,7 @@ from sfu.io.udp import MediaServer
 from sfu.io.whip import WhipServer
 from sfu.meeting.participant import CloseReason
 from sfu.meeting.permissions import Grants
+from sfu.meeting.refusals import Refusal
 from tidegate import auth, keysfile, logs
 from tidegate.admission import Doorkeeper
 from tidegate.config.ice_servers import ice_servers
@@ -37,7 +38,9 @@ from tidegate.events.autoclose import AutoClose
 from tidegate.events.bus import EventBus
 from tidegate.events.recorder import Recorder
 from tidegate.http import routes
+from tidegate.http.console_guard import is_from_this_machine
 from tidegate.http.context import HttpContext
+from tidegate.http.dispatch import check_address
 from tidegate.http.origin import RequestOrigin
 from tidegate.observe import Metrics
 from tidegate.pages import Pages, web_root
@@ -191,7 +194,7 @@ class Node:
     def _raw_handlers(self) -> dict[str, routes.RawHandler]:
         """What reads its requests by itself; the names are those of `http/raw.py`."""
         return {
-            "signal": self.signalling.handle,
+            "signal": self._signal,
             "whip": self.whip.whip,
             "whep": self.whip.whep,
             "whip-options": self.whip.options,
@@ -200,6 +203,11 @@ class Node:
             "whip-delete": self.whip.delete,
             "metrics": self._metrics,
         }
+
+    async def _signal(self, request: web.Request) -> web.StreamResponse:
+        """Who calls is said on the socket; how often an address may is the same as everywhere."""
+        check_address(self.context, request)
+        return await self.signalling.handle(request)
 
     async def _authorize_request(self, request: web.Request, room_id: str, participant_id: str | None) -> Admission:
         identity = await routes.authenticate_request(request, None)
@@ -210,9 +218,11 @@ class Node:
         return await self.doorkeeper.owns(identity, project_id, room_id, participant_id)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        """Open while HTTP is on loopback; beyond it, for tokens that may use the API."""
-        if not self.config.http.is_loopback:
-            await routes.authenticate_request(request, auth.REST)
+        """Open to this machine while HTTP is on loopback; else for tokens of the API that are for no one room or participant."""
+        if not (self.config.http.is_loopback and is_from_this_machine(request)):
+            identity = await routes.authenticate_request(request, auth.REST)
+            if identity.room_id is not None or identity.participant_id is not None:
+                raise Refusal.UNAUTHORIZED_REQUEST("the token is for one room or participant, the measurements are of all")
         body, content_type = self.metrics.render()
         return web.Response(body=body, headers={"Content-Type": content_type})
 
