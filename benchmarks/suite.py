@@ -84,10 +84,11 @@ def _create_room(url: str, token: str) -> str:
 def run_load(server: Server, **options: object) -> dict:
     """The load generator's JSON."""
     command = [sys.executable, "-m", "benchmarks.loadgen", "--json", "--server-pid", str(server.pid)]
-    command += ["--whip", server.whip, "--whep", server.whep, "--token", server.token]
+    command += ["--whip", server.whip, "--whep", server.whep]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    environment = {**os.environ, "TIDEGATE_TOKEN": server.token}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 
 from benchmarks.loadgen.baseline import measure_relay
@@ -17,7 +18,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loadgen", description=__doc__)
     parser.add_argument("--whip", required=True, metavar="URL", help="where to publish")
     parser.add_argument("--whep", required=True, metavar="URL", help="where to play what was published")
-    parser.add_argument("--token", default="", help="sent as Authorization: Bearer")
+    token = os.environ.get("TIDEGATE_TOKEN", "")
+    parser.add_argument("--token", default=token, help="sent as Authorization: Bearer; better by TIDEGATE_TOKEN, where no list of processes shows it")
     parser.add_argument("--receivers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=10.0, help="of the measured window")
     parser.add_argument("--fps", type=float, default=30.0)
