@@ -71,9 +71,11 @@ class Network:
         path = self.path
         if not path.loss:
             return False
+        if path.burst <= 1:
+            return draw() < path.loss  # each by itself
         stay = 1 - 1 / path.burst
         enter = min(1.0, path.loss * (1 - stay) / (1 - path.loss)) if path.loss < 1 else 1.0
-        self._in_burst = draw() < (max(stay, enter if path.burst == 1 else 0) if self._in_burst else enter)
+        self._in_burst = draw() < (stay if self._in_burst else enter)
         return self._in_burst
 
     def _enqueue(self, at: float, data: bytes) -> None:
