@@ -106,12 +106,14 @@ class Watched:
         assert await self.page.evaluate("window.testViolations") == []
 
 
-async def open_page(browser: Browser, *, clean_context: bool = True, **context_options: Any) -> Watched:
+async def open_page(browser: Browser, *, init_script: str = "", **context_options: Any) -> Watched:
     """A page of its own browser context: of another person, as far as the server can see."""
     options: dict[str, Any] = {"viewport": {"width": 1000, "height": 640}, "locale": "en-GB", **context_options}
     context = await browser.new_context(**options)
     context.set_default_timeout(PATIENCE_MS)
     await context.add_init_script(WATCH)
+    if init_script:
+        await context.add_init_script(init_script)
     return Watched(await context.new_page())
 
 

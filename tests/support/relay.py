@@ -58,6 +58,8 @@ class Link(asyncio.DatagramProtocol):
         self._early: list[bytes] = []  # came while the socket was being made
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:
+        if self._transport is not None:  # moved: what comes to the old address is lost, as behind a NAT that forgot it
+            self._transport.close()
         self._transport = transport
         for data in self._early:
             transport.sendto(data)
@@ -120,6 +122,12 @@ class UdpRelay(asyncio.DatagramProtocol):
         self.up, self.down = up or self.up, down or self.down
         for link in self.links.values():
             link.up.network.path, link.down.network.path = self.up, self.down
+
+    async def move(self) -> None:
+        """The server sees every client come from another port, as after a NAT's rebinding or a change of network."""
+        loop = asyncio.get_running_loop()
+        for link in self.links.values():
+            await loop.create_datagram_endpoint(lambda link=link: link, remote_addr=self.server)
 
     def rewrite(self, sdp: str) -> str:
         """The description with the relay's port in every UDP candidate."""
