@@ -18,7 +18,7 @@ from media.errors import PeerError
 from sfu.io import signalling_messages as messages
 from sfu.io.signalling_commands import COMMANDS
 from sfu.io.signalling_config import SignallingConfig
-from sfu.io.signalling_connection import Connection, SignallingStats
+from sfu.io.signalling_connection import MESSAGE_UNIT_BYTES, Connection, SignallingStats
 from sfu.io.signalling_events import notices
 from sfu.io.signalling_join import join_request, origin_allowed, welcome
 from sfu.io.signalling_messages import InvalidMessage, JoinParams, Request
@@ -192,9 +192,10 @@ class SignallingServer:
         self.stats.messages_in += 1
         request_id = None
         try:
-            if not connection.bucket.take(now=self._server.now()):
+            size = len(text if isinstance(text, bytes) else text.encode())
+            if not connection.bucket.take(1 + size // MESSAGE_UNIT_BYTES, now=self._server.now()):
                 raise _TooMuch("messages come too fast")
-            if len(text if isinstance(text, bytes) else text.encode()) > self._config.max_message_bytes:
+            if size > self._config.max_message_bytes:
                 raise _TooMuch(f"a message has at most {self._config.max_message_bytes} bytes")
             if isinstance(text, bytes):
                 raise InvalidMessage(None, "messages are text")

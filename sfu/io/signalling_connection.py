@@ -16,6 +16,8 @@ from sfu.io import signalling_messages as messages
 from sfu.io.signalling_config import SignallingConfig
 from sfu.meeting.participant import Participant
 
+MESSAGE_UNIT_BYTES = 16384  # a longer message counts as several: to read 64 KB of SDP takes the loop 10 ms
+
 
 @dataclass(slots=True)
 class SignallingStats:
@@ -35,7 +37,7 @@ class SignallingStats:
 
 
 class TokenBucket:
-    """`rate` tokens a second, at most `burst` at once."""
+    """`rate` tokens a second, at most `burst` at once. Whoever has one may take several: the debt is waited for."""
 
     __slots__ = ("_burst", "_rate", "_time", "_tokens")
 
@@ -45,12 +47,12 @@ class TokenBucket:
         self._tokens = float(burst)
         self._time = now
 
-    def take(self, *, now: float) -> bool:
+    def take(self, tokens: int = 1, *, now: float) -> bool:
         self._tokens = min(self._burst, self._tokens + (now - self._time) * self._rate)
         self._time = now
         if self._tokens < 1:
             return False
-        self._tokens -= 1
+        self._tokens -= tokens
         return True
 
 

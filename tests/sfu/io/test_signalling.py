@@ -497,6 +497,15 @@ async def test_too_many_messages_end_the_socket(kind):
         assert await ann.end() == 4091
 
 
+async def test_a_long_message_counts_as_several():
+    async with stage(SignallingConfig(messages_per_second=0.001, message_burst=6)) as at:
+        ann = await at.join("ann")
+        await ann.ws.send_str(json.dumps({"id": 7, "method": "publish", "params": {"sdp": "x" * 65536, "tracks": []}}))
+        await ann.answer(7)
+        await ann.send("ping")
+        assert (await ann.answer(None))["error"]["code"] == 4091
+
+
 async def test_messages_are_counted_over_time():
     async with stage(SignallingConfig(messages_per_second=1.0, message_burst=2)) as at:
         ann = await at.join("ann")

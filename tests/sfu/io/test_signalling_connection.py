@@ -79,3 +79,5 @@ def test_a_bucket_fills_with_time_up_to_its_size():
     assert bucket.take(now=0.4) is False
     assert bucket.take(now=0.5) is True
     assert [bucket.take(now=1000.0) for _ in range(4)] == [True, True, True, False]
+    assert bucket.take(5, now=2000.0), "what was begun is taken"
+    assert not bucket.take(now=2001.4) and bucket.take(now=2001.5)
