@@ -20,7 +20,7 @@ from sfu.consumer import Consumer, ConsumerParameters, Numbering
 from sfu.dtls import DtlsContext
 from sfu.endpoint import RtpEndpoint
 from sfu.events import RtpEvent
-from sfu.producer import Encoding, Producer, ProducerParameters
+from sfu.producer import Producer, ProducerParameters
 from sfu.sdp import grammar
 from sfu.sdp.description import Direction, SessionDescription
 from sfu.sdp.fragment import Fragment, restart_fragment
@@ -341,7 +341,7 @@ class PeerSession:
                 kind=media.kind or Kind.VIDEO,
                 codecs=media.codecs,
                 header_extensions=media.header_extensions,
-                encodings=tuple(Encoding(e.ssrc, e.rtx_ssrc, e.rid) for e in media.encodings),
+                encodings=media.encodings,
                 simulcast=media.simulcast,
             )
             self.producers[media.mid] = self.endpoint.add_producer(params, now=now)
@@ -394,5 +394,5 @@ def _same_stream(params: ProducerParameters, media: NegotiatedMedia, track_id: s
     return (
         params.id == track_id
         and params.codecs == media.codecs
-        and params.encodings == tuple(Encoding(e.ssrc, e.rtx_ssrc, e.rid) for e in media.encodings)
+        and params.encodings == media.encodings
     )

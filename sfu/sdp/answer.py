@@ -10,6 +10,7 @@ from media.errors import ParseError
 from sfu.config import SfuConfig
 from sfu.rtp import extensions as ext
 from sfu.sdp import grammar
+from sfu.sdp.attributes import MAX_EXTENSION_ID
 from sfu.sdp.codecs import write_codecs
 from sfu.sdp.description import Direction, ExtMap, MediaDescription, SessionDescription
 from sfu.sdp.negotiated import (
@@ -151,7 +152,7 @@ def read_extensions(line: Line, accepted: Iterable[str], *, peer_sends: bool) ->
     for e in line.offered.extmaps:
         direction = e.direction or Direction.SENDRECV
         usable = direction.sends if peer_sends else direction.receives
-        if e.uri in accepted and usable and 1 <= e.id <= 255 and e.uri not in taken:
+        if e.uri in accepted and usable and 1 <= e.id <= MAX_EXTENSION_ID and e.uri not in taken:
             taken[e.uri] = ExtMap(e.id, e.uri, e.direction.reversed if e.direction else None)
     return list(taken.values())
 
