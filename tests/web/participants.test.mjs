@@ -75,6 +75,32 @@ test("without autoConsume nothing comes until it is asked for, and it can be giv
   ]);
 });
 
+test("what is wanted is told for tracks that come later, and to a server that has forgotten it", async () => {
+  const { made, requests } = participant({ autoConsume: false });
+  await made.consumeMicStreams();
+  made.addTrack({ ...MIC });
+  made.addTrack({ ...CAM });
+  const asked = [["subscribe", { trackId: "TR_mic", enabled: true }]];
+  assert.deepEqual(requests, asked);
+  made.setTracks([{ ...MIC }, { ...CAM }]);
+  assert.deepEqual(requests, asked);
+  made.tellWishes();
+  assert.deepEqual(requests, [...asked, ...asked]);
+});
+
+test("a wish for a size neither resumes what is paused nor asks for nothing", async () => {
+  const { made, requests } = participant({ tracks: [{ ...CAM }] });
+  made.setReceived(received("TR_cam"));
+  await made.streams.get("TR_cam").pause();
+  await made.setQuality("low");
+  assert.equal(requests.at(-1)[1].enabled, false);
+  made.setReceived(received("TR_cam")); // over a new connection
+  assert.equal(made.streams.get("TR_cam").paused, true);
+  await made.streams.get("TR_cam").resume();
+  await made.setViewPort(0, 0.4);
+  assert.deepEqual(requests.at(-1)[1], { trackId: "TR_cam", enabled: true, width: 1, height: 1 });
+});
+
 test("what should arrive and does not is missing", () => {
   const { made } = participant({ tracks: [{ ...MIC }] });
   assert.ok(made.missing);

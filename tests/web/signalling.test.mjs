@@ -142,6 +142,17 @@ test("a dropped socket is resumed with its token, and what was asked meanwhile g
   assert.deepEqual(seen.map(([name]) => name), ["dropped", "joined-again"]);
 });
 
+test("what waits for the socket and is given up meanwhile is not sent", async () => {
+  const [first, second] = [new FakeSignalling(joined()), new FakeSignalling(joined())];
+  const { session } = sessionOver(first, second);
+  await session.start();
+  first.emit("closed", { code: 1006, reason: "" });
+  const gone = new AbortController();
+  session.on("joined-again", () => gone.abort());
+  await assert.rejects(session.request("mute", { trackId: "x", muted: true }, { signal: gone.signal }), { name: "CONNECTION_LOST" });
+  assert.deepEqual(second.requests.map(([method]) => method), ["join"]);
+});
+
 test("being put out ends it, and no later close is taken for a drop", async () => {
   const first = new FakeSignalling(joined());
   const { session, seen } = sessionOver(first);

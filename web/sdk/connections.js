@@ -56,6 +56,14 @@ export class Connections extends Emitter {
     return this.#publisher;
   }
 
+  /**
+   * Whether the server still has all that is published here.
+   * @param {Set<string>} trackIds that it told
+   */
+  isKnown(trackIds) {
+    return (this.#publisher?.trackIds ?? []).every((trackId) => trackIds.has(trackId));
+  }
+
   /** @param {string} source */
   sender(source) {
     return this.#publisher?.sender(source) ?? null;
@@ -109,7 +117,7 @@ export class Connections extends Emitter {
     this.emit("received");
   }
 
-  #request = (method, params) => this.#session.request(method, params);
+  #request = (method, params, options) => this.#session.request(method, params, options);
 
   #watch(connection, state) {
     if (state === "failed" || state === "disconnected") this.#down.add(connection);

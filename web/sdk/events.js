@@ -3,6 +3,7 @@
  * (its `#inside`), so that no public method is there for the protocol's sake.
  */
 
+import { TidegateError } from "./errors.js";
 import { KIND_OF_SOURCE } from "./stream.js";
 
 export const HANDLERS = {
@@ -20,10 +21,12 @@ export const HANDLERS = {
     this.meeting.emit("participant-updated", participant);
   },
   "participant-disconnected"({ participantId }) {
-    this.meeting.emit("participant-disconnected", this.meeting.participants.get(participantId));
+    const participant = this.meeting.participants.get(participantId);
+    if (participant) this.meeting.emit("participant-disconnected", participant);
   },
   "participant-reconnected"({ participantId }) {
-    this.meeting.emit("participant-reconnected", this.meeting.participants.get(participantId));
+    const participant = this.meeting.participants.get(participantId);
+    if (participant) this.meeting.emit("participant-reconnected", participant);
   },
   "track-published"({ participantId, track }) {
     this.meeting.participants.get(participantId)?.addTrack(track);
@@ -45,8 +48,9 @@ export const HANDLERS = {
       this.meeting.emit("moderated", { kind: KIND_OF_SOURCE[source], by });
       return;
     }
+    if (!isMic && source !== "webcam") return; // nobody can start the screen of somebody else, or has an event for it
     const accept = () => (isMic ? this.meeting.unmuteMic() : this.meeting.enableWebcam());
-    this.meeting.emit(isMic ? "mic-requested" : "webcam-requested", { participantId: by, accept, reject: () => {} });
+    this.meeting.emit(isMic ? "mic-requested" : "webcam-requested", { participantId: by, accept, reject: async () => {} });
   },
   async "grants-changed"({ grants }) {
     this.setGrants(grants);
@@ -58,7 +62,7 @@ export const HANDLERS = {
     this.connections.drop(connection);
     return connection === "publish" ? this.publishAll() : undefined;
   },
-  error(error) {
-    this.meeting.emit("error", error);
+  error({ code, name, message }) {
+    this.meeting.emit("error", new TidegateError(code, name, message));
   },
 };

@@ -6,7 +6,7 @@
 
 import { micConstraints, openDevices, openScreen, trackOf, webcamConstraints } from "./devices.js";
 import { screenEncodings, videoBitrate, webcamEncodings } from "./encodings.js";
-import { sdkError } from "./errors.js";
+import { TidegateError, sdkError } from "./errors.js";
 import { Sequence } from "./peer.js";
 import { KIND_OF_SOURCE, Stream } from "./stream.js";
 
@@ -25,6 +25,9 @@ export class LocalMedia {
   /** One change of a source at a time, so that quick clicks end in the state of the last one. */
   #sequences = { mic: new Sequence(), webcam: new Sequence(), screen: new Sequence() };
   #chosen = { mic: undefined, webcam: undefined };
+  /** Sources that the grants allow. @type {string[]} */
+  #allowed = [];
+  #stopped = false;
 
   /**
    * @param {object} options of initMeeting
@@ -48,8 +51,15 @@ export class LocalMedia {
     return this.#media.get(source)?.on ?? false;
   }
 
-  /** Opens what the meeting starts with; one prompt where possible. A device that fails is told and left out. */
-  async prepare() {
+  /**
+   * Opens what the meeting starts with; one prompt where possible. A device that fails is told and left out. Whoever
+   * turns something on or off meanwhile waits for the answer to the prompt.
+   */
+  prepare() {
+    return this.#sequences.mic.run(() => this.#sequences.webcam.run(() => this.#openFirst()));
+  }
+
+  async #openFirst() {
     const { micEnabled, webcamEnabled, customMicrophoneAudioTrack, customCameraVideoTrack } = this.#options;
     const given = {
       mic: micEnabled ? trackOf(customMicrophoneAudioTrack, "audio") : null,
@@ -61,7 +71,8 @@ export class LocalMedia {
     const opened = await this.#openTogether(/** @type {any} */ (wanted));
     for (const source of /** @type {const} */ (["mic", "webcam"])) {
       const track = given[source] ?? opened.get(source);
-      if (track) this.#keep(source, track);
+      if (this.#stopped) track?.stop();
+      else if (track) this.#keep(source, track);
     }
   }
 
@@ -78,13 +89,31 @@ export class LocalMedia {
     const publications = [...this.#media]
       .filter(([, { track }]) => track)
       .map(([source, { track, on }]) => this.#publication(source, /** @type {any} */ (track), !on));
-    if (publications.length) await publisher.publish(publications);
+    try {
+      if (publications.length) await publisher.publish(publications);
+    } catch (error) {
+      // A lost connection comes back: `confirm` or the next publisher sends what is missing.
+      if (error.name === "CONNECTION_LOST" || this.#publisher !== publisher) return;
+      this.#forget([...this.#media.keys()].filter((source) => !publisher.trackId(source)));
+      throw error;
+    }
     this.#show();
   }
 
-  /** Tells the server the mute states again, after it was away. */
-  async confirmMuted() {
-    await Promise.all([...this.#media].map(([source, { on }]) => this.#publisher?.setMuted(source, !on)));
+  /** Tells the server again what is on and what is not, and what it may never have heard of, after it was away. */
+  async confirm() {
+    await Promise.all([...this.#media.keys()].map((source) => this.#sequenceOf(source).run(() => this.#confirm(source))));
+  }
+
+  async #confirm(source) {
+    const { track, on } = this.#media.get(source) ?? { track: null, on: false };
+    if (this.#publisher?.trackId(source)) await this.#publisher.setMuted(source, !on);
+    else if (track) await this.#publisher?.publish([this.#publication(source, track, !on)]);
+    this.#show();
+  }
+
+  #sequenceOf(source) {
+    return this.#sequences[source] ?? this.#sequences.screen; // its sound comes and goes with a screen
   }
 
   /** @param {"mic"|"webcam"} source @param {MediaStream | MediaStreamTrack} [custom] */
@@ -95,11 +124,11 @@ export class LocalMedia {
       let track = old?.track;
       if (given || !track || track.readyState === "ended") {
         track = given ?? (await this.#open(source));
-        old?.track?.stop();
+        if (old?.track !== track) old?.track?.stop();
       }
       track.enabled = true;
       this.#keep(source, track);
-      await this.#send(source, track);
+      await this.#publish([this.#publication(source, track, false)]);
     });
   }
 
@@ -117,10 +146,12 @@ export class LocalMedia {
       } else {
         entry.track?.stop();
         entry.track = null;
-        await this.#publisher?.replaceTrack(source, null);
       }
       this.#show();
-      if (tell) await this.#publisher?.setMuted(source, true);
+      await this.#unlessReplaced(async (publisher) => {
+        if (source === "webcam") await publisher.replaceTrack(source, null);
+        if (tell) await publisher.setMuted(source, true);
+      });
     });
   }
 
@@ -131,12 +162,16 @@ export class LocalMedia {
       const entry = this.#media.get(source);
       // A source that is off takes the new device when it is turned on; only an open microphone has one to replace.
       if (!entry?.track && typeof choice === "string") return;
-      const track = typeof choice === "string" ? await this.#open(source, true) : trackOf(choice, KIND_OF_SOURCE[source]);
+      const track =
+        typeof choice === "string" ? await this.#openInstead(source, entry?.track) : trackOf(choice, KIND_OF_SOURCE[source]);
       const on = entry?.on ?? false;
       track.enabled = on || source === "webcam";
-      await this.#publisher?.replaceTrack(source, track);
-      entry?.track?.stop();
       this.#keep(source, track, on);
+      try {
+        if (on || source === "mic") await this.#unlessReplaced((publisher) => publisher.replaceTrack(source, track));
+      } finally {
+        if (entry?.track !== track) entry?.track?.stop(); // only now: others see no gap
+      }
       this.#show();
     });
   }
@@ -163,20 +198,17 @@ export class LocalMedia {
       if (this.isOn("screen")) return;
       const stream = custom ?? (await openScreen());
       const tracks = "getTracks" in stream ? stream.getTracks() : [stream];
-      for (const track of tracks) {
-        if (track.kind === "video") track.contentHint = "detail"; // sharp text before smooth motion
-        this.#keep(track.kind === "video" ? "screen" : "screenAudio", track);
+      const found = new Map(tracks.map((track) => [track.kind === "video" ? "screen" : "screenAudio", track]));
+      for (const [source, track] of found) {
+        if (source === "screen") track.contentHint = "detail"; // sharp text before smooth motion
+        if (this.#stopped || !this.#allowed.includes(source)) {
+          track.stop(); // a picture may be allowed without its sound
+          found.delete(source);
+        }
       }
-      const publications = tracks.map((track) =>
-        this.#publication(track.kind === "video" ? "screen" : "screenAudio", track, false),
-      );
-      try {
-        await this.#live().publish(publications);
-      } catch (error) {
-        this.#forget(["screen", "screenAudio"]);
-        throw error;
-      }
-      this.#show();
+      if (this.#stopped) throw leftMeanwhile();
+      for (const [source, track] of found) this.#keep(source, track);
+      await this.#publish([...found].map(([source, track]) => this.#publication(source, track, false)));
     });
   }
 
@@ -186,19 +218,27 @@ export class LocalMedia {
 
   /** Ends what the grants no longer allow. @param {string[]} allowed sources */
   async dropDisallowed(allowed) {
+    this.#allowed = allowed;
     const gone = [...this.#media.keys()].filter((source) => !allowed.includes(source));
     if (gone.length) await this.#end(gone);
   }
 
-  /** Closes every device. */
+  /** Closes every device, for good: what is being opened now is closed when it comes. */
   stop() {
+    this.#stopped = true;
     this.#forget([...this.#media.keys()]);
     this.#publisher = null;
   }
 
-  #live() {
-    if (!this.#publisher) throw sdkError("INVALID_ARGUMENT", "This participant sends nothing: see `mode`");
-    return this.#publisher;
+  /** A connection that has been replaced may fail: the new one publishes everything as it is now. */
+  async #unlessReplaced(act) {
+    const publisher = this.#publisher;
+    if (!publisher) return; // before the first there is nothing to tell; it takes all there is
+    try {
+      await act(publisher);
+    } catch (error) {
+      if (this.#publisher === publisher) throw error;
+    }
   }
 
   #constraints(source, strict = false) {
@@ -216,6 +256,20 @@ export class LocalMedia {
       throw Object.assign(error, { source });
     });
     return /** @type {MediaStreamTrack} */ (stream.getTracks()[0]);
+  }
+
+  /** Opens what was just chosen beside the present track; many phones open one camera at a time, and not beside. */
+  async #openInstead(source, present) {
+    try {
+      return await this.#open(source, true);
+    } catch (error) {
+      if (error.name !== "DEVICE_IN_USE" || source !== "webcam" || !present) throw error;
+    }
+    present.stop();
+    return this.#open(source, true).catch((error) => {
+      this.#lost(source, present);
+      throw error;
+    });
   }
 
   /** @param {("mic"|"webcam")[]} sources @returns {Promise<Map<string, MediaStreamTrack>>} */
@@ -237,6 +291,10 @@ export class LocalMedia {
   }
 
   #keep(source, track, on = true) {
+    if (this.#stopped) {
+      track.stop();
+      throw leftMeanwhile();
+    }
     this.#media.set(source, { track, on });
     track.onended = () => this.#lost(source, track); // not called by our own stop()
     this.#onSelected();
@@ -255,20 +313,18 @@ export class LocalMedia {
     await this.turnOff(source).catch(this.#onError);
   }
 
-  async #send(source, track) {
-    const publisher = this.#live();
-    if (publisher.trackId(source)) {
-      await publisher.replaceTrack(source, track);
-      this.#show();
-      await publisher.setMuted(source, false);
-      return;
-    }
-    try {
-      await publisher.publish([this.#publication(source, track, false)]);
-    } catch (error) {
-      this.#forget([source]);
-      throw error;
-    }
+  /** @param {import("./publisher.js").Publication[]} publications of sources that are on */
+  async #publish(publications) {
+    this.#show(); // what is published already is there again before the server has been told
+    await this.#unlessReplaced(async (publisher) => {
+      try {
+        await publisher.publish(publications);
+      } catch (error) {
+        const failed = publications.map(({ source }) => source).filter((source) => !publisher.trackId(source));
+        if (this.#publisher === publisher) this.#forget(failed);
+        throw error;
+      }
+    });
     this.#show();
   }
 
@@ -283,10 +339,11 @@ export class LocalMedia {
   async #end(sources) {
     this.#forget(sources);
     this.#show();
-    const published = sources.filter((source) => this.#publisher?.trackId(source));
-    await this.#publisher?.unpublish(published).catch((error) => {
-      if (error.code !== UNKNOWN_TRACK) throw error; // the server had ended it first
-    });
+    await this.#unlessReplaced((publisher) =>
+      publisher.unpublish(sources).catch((error) => {
+        if (error.code !== UNKNOWN_TRACK) throw error; // the server had ended it first
+      }),
+    );
   }
 
   #forget(sources) {
@@ -320,3 +377,5 @@ export class LocalMedia {
     participant.setStreams(streams);
   }
 }
+
+const leftMeanwhile = () => new TidegateError(4096, "NOT_JOINED", "The meeting was left while the device was opened");

@@ -11,6 +11,7 @@ import { HANDLERS } from "./events.js";
 import { LocalMedia } from "./local-media.js";
 import { LocalParticipant, RemoteParticipant } from "./participant.js";
 import { Session } from "./session.js";
+import { Presenter } from "./presenter.js";
 import { KIND_OF_SOURCE } from "./stream.js";
 import { addUnsupported } from "./unsupported.js";
 
@@ -34,6 +35,7 @@ export class Meeting extends Emitter {
   #connections;
   #state = "DISCONNECTED";
   #joining = false;
+  #presenter = new Presenter(this);
 
   /**
    * Made by VideoSDK.initMeeting.
@@ -68,14 +70,14 @@ export class Meeting extends Emitter {
       this,
       (kind) => this.#connections.sender(SOURCE_OF_KIND[kind]),
     );
-    this.#watchPresenter(this.localParticipant);
+    this.#presenter.watch(this.localParticipant);
     this.#session = new Session(signalUrl(baseUrl), () => this.#joinParams(token));
     this.#connections = new Connections(this.#session);
     this.#listen();
   }
 
   get mainParticipantId() {
-    return this.activePresenterId ?? this.participants.keys().next().value ?? this.localParticipant.id;
+    return this.#presenter.mainId;
   }
   get selectedCameraDevice() {
     return this.#media.selected("webcam");
@@ -107,7 +109,7 @@ export class Meeting extends Emitter {
       const result = await this.#session.start();
       this.#begin(result);
     } catch (error) {
-      prepared.then(() => this.#media.stop());
+      this.#media.stop();
       if (this.#state === "CONNECTING") this.#setState("FAILED"); // and not when it was left meanwhile
       throw error;
     }
@@ -275,10 +277,17 @@ export class Meeting extends Emitter {
     this.#begin({ ...result, participants: [] });
     for (const info of unknown) this.#addParticipant(info);
     if (!result.resumed) {
+      for (const participant of this.participants.values()) participant.tellWishes();
       this.#publishAll();
       return;
     }
-    this.#media.confirmMuted().catch(this.#report);
+    const own = new Set((result.participant.tracks ?? []).map(({ trackId }) => trackId));
+    if (this.#connections.isKnown(own)) this.#media.confirm().catch(this.#report);
+    else {
+      // A connection that failed, or a grant that was taken back, was told while nobody could hear it.
+      this.#connections.drop("publish");
+      this.#publishAll();
+    }
     const misses = () => [...this.participants.values()].some((participant) => participant.missing);
     this.#connections.recover(misses).catch(this.#report);
   }
@@ -289,6 +298,7 @@ export class Meeting extends Emitter {
     this.localParticipant.setStatus(new Set());
     this.localParticipant.setStreams(new Map());
     this.participants.clear();
+    this.#presenter.end();
     if (error) this.#report(error);
     this.#setState(error ? "FAILED" : "DISCONNECTED");
     this.emit("meeting-left", reason);
@@ -303,10 +313,10 @@ export class Meeting extends Emitter {
     }
     const participant = new RemoteParticipant(info, this.#request, this.#options.autoConsume);
     this.participants.set(participant.id, participant);
-    this.#watchPresenter(participant);
+    this.#presenter.watch(participant);
     if (!quiet) this.emit("participant-joined", participant);
     this.#applyReceived();
-    this.#followPresenter(participant);
+    this.#presenter.follow(participant);
   }
 
   #dropParticipant(id, reason) {
@@ -315,6 +325,7 @@ export class Meeting extends Emitter {
     this.participants.delete(id);
     participant.setTracks([]);
     this.emit("participant-left", participant, reason);
+    this.#presenter.follow(participant);
   }
 
   #applyReceived() {
@@ -322,24 +333,6 @@ export class Meeting extends Emitter {
       const own = this.#connections.received.filter(({ participantId }) => participantId === participant.id);
       participant.setReceived(new Map(own.map(({ trackId, track, receiver }) => [trackId, { track, receiver }])));
     }
-  }
-
-  #watchPresenter(participant) {
-    participant.on("media-status-changed", ({ kind }) => {
-      if (kind === "share") this.#followPresenter(participant);
-    });
-  }
-
-  #followPresenter(participant) {
-    let presenter = this.activePresenterId;
-    if (participant.screenShareOn) presenter = participant.id;
-    else if (presenter === participant.id) {
-      const everybody = [this.localParticipant, ...this.participants.values()];
-      presenter = everybody.find((each) => each.screenShareOn)?.id ?? null;
-    }
-    if (presenter === this.activePresenterId) return;
-    this.activePresenterId = presenter;
-    this.emit("presenter-changed", presenter);
   }
 
   #followState() {

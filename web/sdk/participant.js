@@ -143,8 +143,9 @@ export class RemoteParticipant extends Participant {
   #received = new Map();
   /** Streams once made, so that a track unmuted is the stream it was. @type {Map<string, Stream>} */
   #known = new Map();
-  /** Sources whose tracks this client has asked not to get (autoConsume: false). @type {Set<string>} */
+  /** Sources whose tracks this client does not want. @type {Set<string>} */
   #unwanted;
+  #autoConsume;
 
   /**
    * @param {any} info
@@ -154,20 +155,29 @@ export class RemoteParticipant extends Participant {
   constructor(info, request, autoConsume) {
     super(info, false);
     this.#request = request;
+    this.#autoConsume = autoConsume;
     this.#unwanted = new Set(autoConsume ? [] : Object.keys(KIND_OF_SOURCE));
     this.setTracks(info.tracks ?? []);
   }
 
   /** For the SDK's own use. @param {any[]} tracks all there are */
   setTracks(tracks) {
+    const before = this.#tracks;
     this.#tracks = new Map(tracks.map((track) => [track.trackId, track]));
+    for (const track of tracks) if (!before.has(track.trackId)) this.#tellWish(track);
     this.#reconcile();
   }
 
   /** For the SDK's own use. */
   addTrack(track) {
+    if (!this.#tracks.has(track.trackId)) this.#tellWish(track);
     this.#tracks.set(track.trackId, track);
     this.#reconcile();
+  }
+
+  /** For the SDK's own use: says what is wanted to a server that has never heard it. */
+  tellWishes() {
+    for (const track of this.#tracks.values()) this.#tellWish(track);
   }
 
   /** For the SDK's own use. */
@@ -232,7 +242,8 @@ export class RemoteParticipant extends Participant {
   }
   /** The server picks what suits a tile of this size. @param {number} width @param {number} height */
   async setViewPort(width, height) {
-    await this.#wish("webcam", { width: Math.round(width), height: Math.round(height) });
+    const pixels = (length) => Math.max(1, Math.round(length)); // a tile may be folded away
+    await this.#wish("webcam", { width: pixels(width), height: pixels(height) });
   }
 
   consumeMicStreams() {
@@ -254,7 +265,18 @@ export class RemoteParticipant extends Participant {
 
   async #wish(source, wish) {
     const track = this.#trackOf(KIND_OF_SOURCE[source]);
-    if (track) await this.#request("subscribe", { trackId: track.trackId, enabled: true, ...wish });
+    if (track) await this.#request("subscribe", { trackId: track.trackId, enabled: this.#wants(track), ...wish });
+  }
+
+  #wants({ trackId, source }) {
+    return !this.#unwanted.has(source) && !this.#known.get(trackId)?.paused;
+  }
+
+  /** Of a track that the server treats as it treats all of them: only other wishes need be told. */
+  #tellWish(track) {
+    const enabled = this.#wants(track);
+    if (enabled === this.#autoConsume) return;
+    this.#request("subscribe", { trackId: track.trackId, enabled }).catch(() => {}); // it may have ended already
   }
 
   async #consume(sources, enabled) {
@@ -277,7 +299,7 @@ export class RemoteParticipant extends Participant {
       let stream = this.#known.get(trackId);
       if (stream?.track !== received.track) {
         const pause = (paused) => this.#request("subscribe", { trackId, enabled: !paused });
-        stream = new Stream({ id: trackId, source, codec, pause, ...received });
+        stream = new Stream({ id: trackId, source, codec, pause, paused: stream?.paused, ...received });
         this.#known.set(trackId, stream);
       }
       streams.set(trackId, stream);

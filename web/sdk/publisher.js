@@ -3,6 +3,7 @@
  * a track need no new offer. Not here: where tracks come from (local-media.js).
  */
 
+import { sdkError } from "./errors.js";
 import { PathGuard, Sequence, makeConnection } from "./peer.js";
 import { withStartBitrate } from "./sdp.js";
 
@@ -23,20 +24,32 @@ export class Publisher {
   #pc;
   #guard;
   #sequence = new Sequence();
+  #closing = new AbortController();
+  /** Rejects when this is closed: what browsers promise of a closed connection may never settle. @type {Promise<never>} */
+  #closed = new Promise((_, reject) => {
+    const gone = () => reject(sdkError("CONNECTION_LOST", "The connection was given up"));
+    this.#closing.signal.addEventListener("abort", gone, { once: true });
+  });
   /** What is published now. @type {Map<string, {trackId: string, transceiver: RTCRtpTransceiver}>} */
   #slots = new Map();
   /** M-lines of ended publications, used again by the next of their source. @type {Map<string, RTCRtpTransceiver>} */
   #spare = new Map();
 
   /**
-   * @param {(method: string, params?: object) => Promise<any>} request
+   * @param {(method: string, params?: object, options?: {signal?: AbortSignal}) => Promise<any>} request
    * @param {RTCIceServer[]} iceServers
    * @param {(state: RTCPeerConnectionState) => void} onState
    */
   constructor(request, iceServers, onState) {
-    this.#request = request;
+    this.#request = (method, params) => request(method, params, { signal: this.#closing.signal });
+    this.#closed.catch(() => {});
     this.#pc = makeConnection(iceServers);
     this.#guard = new PathGuard(this.#pc, () => this.restart(), onState);
+  }
+
+  /** Of all that is published. */
+  get trackIds() {
+    return [...this.#slots.values()].map(({ trackId }) => trackId);
   }
 
   /** @param {string} source */
@@ -50,26 +63,21 @@ export class Publisher {
   }
 
   /**
-   * Publishes all of them with one offer.
+   * Publishes all of them with one offer; of a source that is published already only the track is exchanged.
    * @param {Publication[]} publications
    */
   publish(publications) {
-    return this.#sequence.run(async () => {
-      // All are announced at once: the answers come back in one round trip.
-      const announced = await Promise.all(publications.map((each) => this.#announce(each)));
-      publications.forEach((each, index) => this.#attach(each, announced[index].trackId));
-      try {
-        await this.#negotiate();
-      } catch (error) {
-        await Promise.allSettled(publications.map(({ source }) => this.#detach(source)));
-        throw error;
-      }
+    return this.#run(async () => {
+      const known = publications.filter(({ source }) => this.#slots.has(source));
+      await Promise.all(known.map((each) => this.#exchange(each)));
+      const others = publications.filter((each) => !known.includes(each));
+      if (others.length) await this.#publishNew(others);
     });
   }
 
   /** @param {string[]} sources */
   unpublish(sources) {
-    return this.#sequence.run(async () => {
+    return this.#run(async () => {
       await Promise.all(sources.map((source) => this.#detach(source)));
     });
   }
@@ -78,27 +86,32 @@ export class Publisher {
    * @param {string} source
    * @param {MediaStreamTrack | null} track null sends nothing and lets the device go
    */
-  async replaceTrack(source, track) {
-    await this.#slots.get(source)?.transceiver.sender.replaceTrack(track);
+  replaceTrack(source, track) {
+    return this.#run(async () => {
+      await this.#slots.get(source)?.transceiver.sender.replaceTrack(track);
+    });
   }
 
   /**
+   * In its turn, so that what is just being published is muted too.
    * @param {string} source
    * @param {boolean} muted
    */
-  async setMuted(source, muted) {
-    const slot = this.#slots.get(source);
-    if (slot) await this.#request("mute", { trackId: slot.trackId, muted });
+  setMuted(source, muted) {
+    return this.#run(async () => {
+      const slot = this.#slots.get(source);
+      if (slot) await this.#request("mute", { trackId: slot.trackId, muted });
+    });
   }
 
   /** New ICE credentials over the same m-lines. */
   restart() {
-    return this.#sequence.run(() => this.#negotiate({ iceRestart: true }));
+    return this.#run(() => this.#negotiate({ iceRestart: true }));
   }
 
-  /** After the signalling came back: an offer whose answer was lost is made again. */
+  /** After the signalling came back: a path that died meanwhile is restarted. */
   recover() {
-    return this.#sequence.run(async () => {
+    return this.#run(async () => {
       if (this.#pc.connectionState === "failed" || this.#pc.connectionState === "disconnected") {
         await this.#negotiate({ iceRestart: true });
       }
@@ -106,12 +119,43 @@ export class Publisher {
   }
 
   close() {
+    this.#closing.abort();
     this.#guard.stop();
     this.#pc.close();
   }
 
+  /** One change at a time, and none of a connection that was closed. @param {() => Promise<void>} task */
+  #run(task) {
+    return this.#sequence.run(() => (this.#closing.signal.aborted ? this.#closed : Promise.race([this.#closed, task()])));
+  }
+
+  async #publishNew(publications) {
+    // All are announced at once: the answers come back in one round trip.
+    const answers = await Promise.allSettled(publications.map((each) => this.#announce(each)));
+    const refused = answers.find(({ status }) => status === "rejected");
+    if (refused) {
+      const told = answers.flatMap(({ value }) => value?.trackId ?? []);
+      await Promise.allSettled(told.map((trackId) => this.#request("unpublish", { trackId })));
+      throw /** @type {PromiseRejectedResult} */ (refused).reason;
+    }
+    publications.forEach((each, index) => this.#attach(each, /** @type {any} */ (answers[index]).value.trackId));
+    try {
+      await this.#negotiate();
+    } catch (error) {
+      await Promise.allSettled(publications.map(({ source }) => this.#detach(source)));
+      throw error;
+    }
+  }
+
+  /** @param {Publication} publication */
+  async #exchange({ source, track, muted = false }) {
+    const { trackId, transceiver } = /** @type {any} */ (this.#slots.get(source));
+    await transceiver.sender.replaceTrack(track);
+    await this.#request("mute", { trackId, muted });
+  }
+
   #announce({ source, track, muted = false, simulcast = false }) {
-    const params = { source, kind: track.kind, name: track.label.slice(0, 100), muted, simulcast };
+    const params = { source, kind: track.kind, name: [...track.label].slice(0, 100).join(""), muted, simulcast };
     if (track.kind === "video") {
       const { width, height } = track.getSettings();
       if (width && height) Object.assign(params, { width: Math.round(width), height: Math.round(height) });

@@ -25,8 +25,9 @@ export class Stream extends Emitter {
    * @param {string} [parts.codec]
    * @param {RTCRtpReceiver} [parts.receiver]
    * @param {(paused: boolean) => Promise<void>} parts.pause
+   * @param {boolean} [parts.paused] as the stream in whose place it comes
    */
-  constructor({ id, source, track, codec, receiver, pause }) {
+  constructor({ id, source, track, codec, receiver, pause, paused = false }) {
     super();
     /** @type {string} */
     this.id = id;
@@ -36,7 +37,7 @@ export class Stream extends Emitter {
     this.track = track;
     /** @type {string | undefined} */
     this.codec = codec;
-    this.paused = false;
+    this.paused = paused;
     this.#pause = pause;
     this.#receiver = receiver;
   }

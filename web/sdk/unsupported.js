@@ -6,7 +6,7 @@
 import { sdkError } from "./errors.js";
 
 export const UNSUPPORTED = Object.freeze({
-  VideoSDK: ["runPreCallTest", "setKeyProvider", "getNetworkStats"],
+  VideoSDK: ["runPreCallTest", "setKeyProvider", "getNetworkStats", "setLogLevel"],
   Meeting: [
     "switchTo", "changeMode", "respondEntry",
     "startRecording", "stopRecording", "startLivestream", "stopLivestream", "startHls", "stopHls",
@@ -14,7 +14,7 @@ export const UNSUPPORTED = Object.freeze({
     "send", "uploadBase64File", "fetchBase64File", "requestMediaRelay", "stopMediaRelay",
     "enableAdaptiveSubscription", "disableAdaptiveSubscription",
   ],
-  Participant: ["pin", "unpin", "renderVideo", "renderAudio"],
+  Participant: ["pin", "unpin", "renderVideo", "renderAudio", "getTransportStats"],
   PubSub: ["publish", "subscribe", "unsubscribe"],
   RealtimeStore: ["setValue", "getValue", "observe", "stopObserving"],
 });
