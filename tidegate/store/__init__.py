@@ -117,10 +117,11 @@ def _try_sqlite(path: str) -> None:
 def _engine(url: str) -> AsyncEngine:
     parsed = make_url(url)
     if parsed.drivername != "sqlite+aiosqlite":
-        return create_async_engine(parsed, pool_pre_ping=True)
+        return create_async_engine(parsed, pool_pre_ping=True, hide_parameters=True)
     if parsed.database not in (None, "", ":memory:"):
         _try_sqlite(parsed.database)
-    engine = create_async_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    # Parameters are hidden: errors reach the log, and rows hold secrets and people's data.
+    engine = create_async_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def _configure(connection, _record) -> None:

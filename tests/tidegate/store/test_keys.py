@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+from sqlalchemy.exc import IntegrityError
+
 
 async def test_the_first_start_makes_one_key(store):
     key = await store.first_key()
@@ -50,3 +53,10 @@ async def test_settings_belong_to_a_project(store):
     assert await store.settings.get(one, "colour") == {"r": 2}
     assert await store.settings.get(other, "colour", "none") == "none"
     assert (await store.projects.find(other)).name == "other"
+
+
+async def test_an_error_of_the_database_tells_no_secret(store):
+    key = await store.first_key()
+    with pytest.raises(IntegrityError) as caught:
+        await store.keys.create(key.project_id, api_key=key.api_key, secret="geheim" * 6)
+    assert "geheim" not in str(caught.value)
