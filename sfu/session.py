@@ -204,6 +204,7 @@ class PeerSession:
             self.endpoint.remove_consumer(consumer, bye=not is_play, now=now)
         if not is_play:
             self._table.stop(mid)
+            self.transport.forget_streams(outgoing.ssrc, outgoing.rtx_ssrc)  # the m-line's next track has others
         elif consumer is not None:
             self._numberings[mid] = consumer.numbering
 

@@ -243,6 +243,12 @@ class Transport:
             if not self.is_dirty:
                 self._mark_dirty()
 
+    def forget_streams(self, *ssrcs: int | None) -> None:
+        """Nothing will ever be sent under these SSRCs again."""
+        for ssrc in ssrcs:
+            if ssrc is not None and self._srtp is not None:
+                self._srtp.forget_stream(ssrc)
+
     def take_outgoing(self) -> list[bytes]:
         """Everything protected since the last time, for `selected`; the transport is clean again. For the flush of the batch."""
         out, self.outgoing = self.outgoing, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pylibsrtp
 import pytest
 
 from media.codecs import Kind
@@ -28,6 +29,18 @@ def test_a_track_that_is_unpublished_ends_for_its_subscribers():
     before = len(bob.receiver().got)
     lab.run(0.3)
     assert len(bob.receiver().got) == before
+
+
+def test_a_track_that_ended_leaves_no_srtp_stream_behind():
+    """Or a long meeting of many guests would cost ever more for each packet."""
+    lab = Lab()
+    alice, bob, _camera = call(lab)
+    session = lab.conference.peers[bob.participant.inner_id].subscribe
+    ssrc = session.endpoint.consumers[0].params.ssrc
+    lab.conference.unpublish(alice.participant, alice.tracks["0"], now=lab.now)
+    lab.run(1.5)
+    with pytest.raises(pylibsrtp.Error):
+        session.transport._srtp._outbound.remove_stream(ssrc)
 
 
 def test_a_stopped_m_line_that_is_offered_on_brings_no_track_back():

@@ -79,6 +79,21 @@ def test_a_packet_sent_again_too_late_is_counted(peer: Peer):
     assert peer.drops.counts[DropReason.SRTP_REPLAY] == 1
 
 
+def test_a_stream_that_is_over_is_not_kept(peer: Peer):
+    for n in range(1, 1101):
+        peer.session.protect_rtp(rtp(n))
+    peer.session.protect_rtp(rtp(1, ssrc=9))
+    kept = peer.session.protect_rtp(rtp(2, ssrc=9))
+    peer.session.forget_stream(int.from_bytes(rtp(1)[8:12], "big"))
+    assert peer.session.protect_rtp(rtp(1)) is not None  # nothing is known of it any more
+    assert peer.session.protect_rtp(rtp(2, ssrc=9)) == kept
+
+
+def test_forgetting_what_never_was_is_nothing(peer: Peer):
+    peer.session.forget_stream(12345)
+    assert peer.session.protect_rtp(rtp(1)) is not None
+
+
 def test_a_flipped_bit_is_counted(peer: Peer):
     data = bytearray(peer.outbound.protect(rtp()))
     data[-1] ^= 1
