@@ -8,7 +8,7 @@ import tomllib
 import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import axe, chromium, open_page
+from tests.support.browser import axe, chromium, open_page, wait_until
 from tests.support.meeting_page import expect_people, join, new_room, tile
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
@@ -141,6 +141,7 @@ async def test_who_is_invited_needs_nothing_but_the_link_and_the_token_leaves_th
     ("path", "heading"),
     [
         ("/meeting/nope-nope-nope", "There is no such meeting"),
+        ("/meeting/%25E0%25A4", "There is no such meeting"),
         ("/meeting/nope-nope-nope#token=garbage", "This link is not valid"),
     ],
 )
@@ -195,13 +196,66 @@ async def test_a_moderator_mutes_asks_and_removes(server):
         address = await new_room(browser, server.url)
         ada, bob = (await join(browser, address, "Ada")).page, (await join(browser, address, "Bob")).page
         await ada.get_by_role("button", name="People").click()
-        await ada.get_by_role("button", name="Mute Bob").click()
+        await ada.get_by_role("button", name="Mute Bob").focus()
+        await ada.keyboard.press("Enter")
         await expect(bob.get_by_role("status").filter(has_text="Ada muted you")).to_be_visible()
         await expect(tile(bob, "Bob")).to_have_attribute("aria-label", "Bob (you), microphone off")
-        await ada.get_by_role("button", name="Ask Bob to unmute").click()
+        await expect(ada.get_by_role("button", name="Ask Bob to unmute")).to_be_focused()
+        await ada.keyboard.press("Enter")
         await bob.get_by_role("button", name="Turn on", exact=True).click()
         await expect(tile(ada, "Bob")).to_have_attribute("aria-label", "Bob")
         await ada.get_by_role("button", name="Remove Bob").click()
         await ada.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
         await expect(bob.get_by_role("heading", name="You were removed from the meeting")).to_be_visible()
         await expect_people(ada, 1)
+
+
+# Every device that is opened, and whether the browser plays sound before somebody clicks: it does not.
+DEVICES_AND_SILENCE = """(() => {
+  window.testTracks = [];
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (constraints) => {
+    if (window.testPrompt) await window.testPrompt;
+    const stream = await open(constraints);
+    window.testTracks.push(...stream.getTracks());
+    return stream;
+  };
+  const play = HTMLMediaElement.prototype.play;
+  window.testSilence = true;
+  HTMLMediaElement.prototype.play = function () {
+    if (this.tagName === "AUDIO" && window.testSilence) return Promise.reject(new DOMException("a click first", "NotAllowedError"));
+    return play.call(this);
+  };
+})()"""
+DEVICES_ON = "testTracks.filter(({ readyState }) => readyState === 'live').length"
+
+
+async def test_sound_that_the_browser_holds_back_is_started_by_a_button(server):
+    async with chromium() as browser:
+        address = await new_room(browser, server.url)
+        ada = (await join(browser, address, "Ada", init_script=DEVICES_AND_SILENCE)).page
+        await expect_people(ada, 1)
+        hear = ada.get_by_role("button", name=re.compile("holds the sound back"))
+        await expect(hear).to_be_hidden()
+        await join(browser, address, "Bob")
+        await expect(hear).to_be_visible()
+        await ada.evaluate("window.testSilence = false")
+        await hear.click()
+        await expect(hear).to_be_hidden()
+
+
+async def test_who_has_left_leaves_no_device_on_not_even_one_allowed_afterwards(server):
+    async with chromium() as browser:
+        address = await new_room(browser, server.url)
+        page = (await join(browser, address, "Ada", init_script=DEVICES_AND_SILENCE)).page
+        await expect_people(page, 1)
+        assert await page.evaluate(DEVICES_ON) == 2
+        await page.get_by_role("button", name="Turn camera off").click()
+        await expect(tile(page, "Ada")).to_have_attribute("aria-label", "Ada (you), camera off")
+        assert await page.evaluate(DEVICES_ON) == 1
+        opened = await page.evaluate("window.testPrompt = new Promise((done) => (window.testAllow = done)), testTracks.length")
+        await page.get_by_role("button", name="Turn camera on").click()
+        await page.get_by_role("button", name="Leave", exact=True).click()
+        await expect(page.get_by_role("heading", name="You left the meeting")).to_be_visible()
+        await page.evaluate("testAllow()")
+        await wait_until(page, f"testTracks.length === {opened + 1} && {DEVICES_ON} === 0")

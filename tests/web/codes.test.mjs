@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { faceOf, meetingPath, safeNext } from "../../web/js/codes.js";
+import { faceOf, meetingPath, roomOf, safeNext } from "../../web/js/codes.js";
 
 const HERE = "https://meet.example";
 
@@ -16,6 +16,13 @@ test("nothing else leads anywhere", () => {
     "https://evil.example/meeting/abcd-efgh-ijkl", `${HERE}/meeting/`, `${HERE}/meeting/a/b`, "a/b", "?x", "#x"]) {
     assert.equal(meetingPath(typed, HERE), null, typed);
   }
+});
+
+test("a meeting page's room is read from its address, whatever stands there", () => {
+  assert.equal(roomOf("/meeting/abcd-efgh-ijkl"), "abcd-efgh-ijkl");
+  assert.equal(roomOf("/meeting/caf%C3%A9"), "café");
+  assert.equal(roomOf("/meeting/%E0%A4%A"), "%E0%A4%A");
+  assert.equal(roomOf("/"), "");
 });
 
 test("after signing in one goes to a meeting here and nowhere else", () => {

@@ -28,6 +28,8 @@ export class Call {
   #joinedAt = performance.now();
   /** When each was last heard. @type {Map<string, number>} */
   #heard = new Map();
+  /** Keeps the screen on while in the call. @type {Promise<WakeLockSentinel | undefined> | undefined} */
+  #awake;
 
   /**
    * @param {any} meeting not yet joined
@@ -65,6 +67,7 @@ export class Call {
   stop() {
     this.#timers.forEach(clearInterval);
     document.removeEventListener("visibilitychange", this.#keepAwake);
+    this.#awake?.then((lock) => lock?.release());
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     this.#sounds.update([]);
   }
@@ -84,6 +87,7 @@ export class Call {
     });
     meeting.on("participant-left", (participant) => {
       toast(t("toast.left", { name: nameOf(participant) }));
+      this.#stage.setAway(participant.id, false);
       this.#update();
     });
     meeting.on("participant-updated", this.#update);
@@ -117,7 +121,10 @@ export class Call {
     click("share", this.#toggleShare);
     click("leave", this.#leave);
     click("leave-now", () => this.#meeting.leave());
-    click("end-now", () => this.#meeting.end().catch(this.#tell));
+    click("end-now", () => {
+      byId("leaving").close();
+      this.#meeting.end().catch(this.#tell);
+    });
     click("invite-button", () => this.#invite?.show());
     click("alone-copy", () => this.#invite?.copy());
     click("hear", () => this.#sounds.play());
@@ -251,6 +258,7 @@ export class Call {
     byId("state").textContent = words ? t(words) : "";
     byId("state").classList.toggle("bad", state === "RECONNECTING" || state === "FAILED");
     byId("call").dataset.state = state;
+    if (state === "CONNECTED") this.#stage.forgetAway(); // who came back meanwhile was not told
   }
 
   #showSpeaking() {
@@ -263,6 +271,6 @@ export class Call {
 
   #keepAwake = () => {
     // Refused on a low battery; then the screen may go dark, and the call goes on.
-    if (document.visibilityState === "visible") navigator.wakeLock?.request("screen").catch(() => {});
+    if (document.visibilityState === "visible") this.#awake = navigator.wakeLock?.request("screen").catch(() => undefined);
   };
 }

@@ -22,6 +22,19 @@ export function meetingPath(typed, origin) {
 }
 
 /**
+ * The room that the address of a meeting page names.
+ * @param {string} pathname
+ */
+export function roomOf(pathname) {
+  const named = pathname.split("/")[2] ?? "";
+  try {
+    return decodeURIComponent(named);
+  } catch {
+    return named; // no UTF-8: a room that does not exist, which the server will say in words
+  }
+}
+
+/**
  * Where to go after signing in: a meeting here, and nowhere else.
  * @param {string | null} next
  */

@@ -2,6 +2,7 @@
 
 import { VideoSDK } from "/sdk/tidegate.js";
 import { Call } from "./call.js";
+import { roomOf } from "./codes.js";
 import { roomToken, session } from "./console.js";
 import { byId, drawIcons, icon, showOnly } from "./dom.js";
 import { formatSpan, t, translate } from "./i18n.js";
@@ -10,7 +11,7 @@ import { Prejoin } from "./prejoin.js";
 import { leftWords, problemWords } from "./problems.js";
 
 const MANUAL_LEAVE = 1101;
-const roomId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+const roomId = roomOf(location.pathname);
 
 function showMessage({ title, text }, { again, picture }) {
   byId("message-title").textContent = title;

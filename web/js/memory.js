@@ -41,9 +41,17 @@ export function invitation(roomId) {
   const key = `${KEY}.invitation.${roomId}`;
   const given = new URLSearchParams(location.hash.slice(1));
   const token = given.get("token");
-  if (!token) return JSON.parse(sessionStorage.getItem(key) ?? "null");
-  history.replaceState(null, "", location.pathname + location.search);
+  try {
+    if (!token) return JSON.parse(sessionStorage.getItem(key) ?? "null");
+  } catch {
+    return null; // storage is switched off
+  }
   const found = { token, name: given.get("name") };
-  sessionStorage.setItem(key, JSON.stringify(found));
+  try {
+    sessionStorage.setItem(key, JSON.stringify(found));
+  } catch {
+    return found; // it stays in the address bar, as there is no other place from which a reload could take it
+  }
+  history.replaceState(null, "", location.pathname + location.search);
   return found;
 }

@@ -36,9 +36,13 @@ export class People {
   update() {
     const everybody = [this.#meeting.localParticipant, ...this.#meeting.participants.values()];
     const focused = /** @type {any} */ (document.activeElement)?.dataset?.act;
+    const whose = document.activeElement?.closest(".person")?.getAttribute("data-participant");
     byId("people-list").replaceChildren(...everybody.map((participant) => this.#row(participant)));
-    // The list is made anew at each change; whoever was on a button of it stays there.
-    if (focused) byId("people-list").querySelector(`[data-act="${CSS.escape(focused)}"]`)?.focus();
+    if (!focused) return;
+    // The list is made anew at each change; whoever was on a button of it stays there, or near it where that is gone.
+    const row = byId("people-list").querySelector(`[data-participant="${CSS.escape(whose)}"]`);
+    const near = row?.querySelector(`[data-act="${focused}"]`) ?? row?.querySelector("button") ?? byId("people-close");
+    near.focus();
   }
 
   #row(participant) {
@@ -66,7 +70,7 @@ export class People {
     const act = (key, picture, run) =>
       make("button", {
         class: "icon-button", type: "button", "aria-label": t(key, { name }), title: t(key, { name }),
-        "data-act": `${participant.id} ${key}`, click: () => run()?.catch(this.#onError),
+        "data-act": picture.replace("Off", ""), click: () => run()?.catch(this.#onError),
       }, icon(picture));
     const askOrMute = participant.micOn
       ? act("people.mute", "mic", () => participant.disableMic())

@@ -26,6 +26,9 @@ export class Prejoin {
   #tracks = { audio: null, video: null };
   #problems = new Map();
   #stopMeter = () => {};
+  /** Settles when no device is being opened. */
+  #opening = Promise.resolve();
+  #finished = false;
 
   /** @param {string} roomId @param {string | null} [name] that the invitation gave */
   constructor(roomId, name) {
@@ -45,7 +48,8 @@ export class Prejoin {
     this.#render();
     byId("pre-heading").focus({ preventScroll: true });
     const { micOn = true, camOn = true } = preferences();
-    const opened = this.#open([micOn && "audio", camOn && "video"].filter(Boolean));
+    this.#refill();
+    this.#open([micOn && "audio", camOn && "video"].filter(Boolean));
     await new Promise((resolve) => {
       byId("pre-form").addEventListener("submit", (event) => {
         event.preventDefault();
@@ -54,7 +58,9 @@ export class Prejoin {
     });
     this.setBusy(true);
     // Who is quicker than the devices still enters with them.
-    await opened;
+    let opening;
+    do await (opening = this.#opening);
+    while (opening !== this.#opening);
     return this.#finish();
   }
 
@@ -65,12 +71,16 @@ export class Prejoin {
   }
 
   #finish() {
+    this.#finished = true;
     VideoSDK.off("device-changed", this.#refill);
     this.#stopMeter();
     byId("preview").srcObject = null;
     const name = byId("name").value.trim() || t("pre.guest");
     const { camera, microphone, speaker } = preferences();
-    prefer({ name: byId("name").value.trim(), micOn: Boolean(this.#tracks.audio), camOn: Boolean(this.#tracks.video) });
+    prefer({ name: byId("name").value.trim() });
+    // A device that failed today is wanted next time all the same.
+    if (!this.#problems.has("audio")) prefer({ micOn: Boolean(this.#tracks.audio) });
+    if (!this.#problems.has("video")) prefer({ camOn: Boolean(this.#tracks.video) });
     return { name, mic: this.#tracks.audio, cam: this.#tracks.video, camera, microphone, speaker };
   }
 
@@ -91,15 +101,20 @@ export class Prejoin {
     return kind === "audio" ? micConstraints(wish) : webcamConstraints(wish);
   }
 
-  /** @param {("audio"|"video")[]} kinds */
-  async #open(kinds) {
+  /** One prompt after the other. @param {("audio"|"video")[]} kinds */
+  #open(kinds) {
+    this.#opening = this.#opening.then(() => this.#finished || this.#openNow(kinds));
+    return this.#opening;
+  }
+
+  async #openNow(kinds) {
     if (kinds.length) {
       for (const kind of kinds) this.#problems.delete(kind);
       try {
         const stream = await openDevices(Object.fromEntries(kinds.map((kind) => [kind, this.#constraints(kind)])));
         for (const track of stream.getTracks()) this.#take(track);
       } catch (error) {
-        if (kinds.length > 1) for (const kind of kinds) await this.#open([kind]);
+        if (kinds.length > 1) for (const kind of kinds) await this.#openNow([kind]);
         else this.#problems.set(kinds[0], error);
       }
     }
@@ -119,6 +134,7 @@ export class Prejoin {
   }
 
   async #toggle(kind) {
+    if (this.#finished) return;
     const track = this.#tracks[kind];
     if (!track) {
       await this.#open([kind]);
@@ -131,7 +147,10 @@ export class Prejoin {
 
   async #choose(kind, deviceId) {
     prefer({ [DEVICE[kind]]: deviceId });
-    if (this.#tracks[kind]) await this.#open([kind]);
+    if (!this.#tracks[kind]) return;
+    this.#tracks[kind].stop(); // many phones open one camera at a time
+    this.#tracks[kind] = null;
+    await this.#open([kind]);
   }
 
   #render() {

@@ -35,6 +35,8 @@ export function errorLine(error) {
     return deviceWords(error, error.source === "mic" ? "microphone" : "camera");
   }
   if ([4024, 4025, 4093].includes(error.code)) return t("toast.notAllowed");
+  const kind = kindOf(error.code);
+  if (kind !== "other") return t(`problem.${kind}.title`);
   return t("toast.failed", { reason: error.message });
 }
 

@@ -8,6 +8,8 @@ export class Sounds {
   /** @type {Map<string, HTMLAudioElement>} */
   #elements = new Map();
   #speaker = "";
+  /** Those that wait for a click. @type {Set<HTMLAudioElement>} */
+  #blocked = new Set();
 
   /**
    * @param {HTMLElement} box
@@ -31,6 +33,7 @@ export class Sounds {
       element.srcObject = null;
       element.remove();
       this.#elements.delete(id);
+      this.#setBlocked(element, false);
     }
     for (const [id, track] of wanted) if (!this.#elements.has(id)) this.#add(id, track);
   }
@@ -58,9 +61,14 @@ export class Sounds {
   async #play(element) {
     try {
       await element.play();
-      this.#onBlocked(false);
+      this.#setBlocked(element, false);
     } catch (error) {
-      if (error.name === "NotAllowedError") this.#onBlocked(true);
+      if (error.name === "NotAllowedError" && element.isConnected) this.#setBlocked(element, true);
     }
+  }
+
+  #setBlocked(element, blocked) {
+    blocked ? this.#blocked.add(element) : this.#blocked.delete(element);
+    this.#onBlocked(this.#blocked.size > 0);
   }
 }

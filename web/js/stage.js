@@ -33,6 +33,11 @@ export class Stage {
     this.update();
   }
 
+  forgetAway() {
+    this.#away.clear();
+    this.update();
+  }
+
   /** Makes the stage show who and what there is. */
   update() {
     const wanted = new Map();

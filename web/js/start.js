@@ -29,7 +29,7 @@ function showRecent() {
   byId("recent").hidden = rooms.length === 0;
   byId("recent-list").replaceChildren(
     ...rooms.map(({ roomId, at }) =>
-      make("li", {}, make("a", { href: `/meeting/${encodeURIComponent(roomId)}` }, roomId, make("small", {}, formatAgo(new Date(at))))),
+      make("li", {}, make("a", { href: `/meeting/${encodeURIComponent(roomId)}` }, roomId, " ", make("small", {}, formatAgo(new Date(at))))),
     ),
   );
 }

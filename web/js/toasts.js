@@ -14,6 +14,7 @@ export function toast(text, { bad = false, action } = {}) {
   const box = byId("toasts");
   const message = make("div", { class: bad ? "toast bad" : "toast" }, make("span", {}, text));
   const remove = () => message.remove();
+  stayReachable(box);
   if (action) {
     const run = () => {
       remove();
@@ -24,6 +25,15 @@ export function toast(text, { bad = false, action } = {}) {
   box.append(message);
   while (box.children.length > MOST) box.firstElementChild.remove();
   setTimeout(remove, action ? QUESTION_SHOWN_MS : SHOWN_MS);
+}
+
+/** What is outside of an open dialog is behind it, and silent: the messages come inside. @param {HTMLElement} box */
+function stayReachable(box) {
+  const dialog = [...document.querySelectorAll("dialog[open]")].at(-1);
+  if (dialog && box.parentElement !== dialog) {
+    dialog.append(box);
+    dialog.addEventListener("close", () => document.body.append(box), { once: true });
+  }
 }
 
 /** Said to screen readers only, for what the eye sees anyway. @param {string} text */
