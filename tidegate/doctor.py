@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import http.client
 import json
 import os
 import resource
@@ -32,6 +33,7 @@ LOW_FILES = 4096  # a socket for each browser, and the store's files
 LOW_RECEIVE_BUFFER = 1 << 20  # a burst of keyframes from 50 publishers
 CERTIFICATE_DAYS = 14
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # no clock of a running server is before this program was written
+RUNNING_TIMEOUT = 1.0  # a server on this machine answers at once
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
 TIMEX_BYTES = 256  # struct timex has 208 on 64-bit machines
 CODECS = ("libx264", "libvpx", "libopus", "aac")
@@ -116,6 +118,7 @@ def check_ports(config: Config) -> Iterator[Finding]:
         ("media", "rtc.port", "--rtc-port", socket.SOCK_DGRAM, "0.0.0.0", config.rtc.port),
         ("RTMP", "rtmp.port", "--rtmp-port", socket.SOCK_STREAM, config.http.host, config.rtmp.port),
     )
+    is_running = False
     for subject, path, flag, kind, host, port in wanted:
         transport = "TCP" if kind == socket.SOCK_STREAM else "UDP"
         words = f"{transport} {host}:{port}"
@@ -123,6 +126,11 @@ def check_ports(config: Config) -> Iterator[Finding]:
             _try_bind(kind, host, port)
         except OSError as error:
             advice = f"give another {flag} (or {path} in the TOML)"
+            if error.errno == errno.EADDRINUSE and subject == "HTTP":
+                is_running = _is_running(config)
+            if error.errno == errno.EADDRINUSE and is_running and subject != "RTMP":
+                yield Finding("ok", f"{subject} port", f"{words} is in use: a Tidegate runs here")
+                continue
             if error.errno == errno.EADDRINUSE:
                 advice = f"see who has it: ss -{'lt' if kind == socket.SOCK_STREAM else 'lu'}np 'sport = :{port}'; or {advice}"
             elif error.errno == errno.EACCES:
@@ -141,6 +149,26 @@ def _try_bind(kind: int, host: str, port: int) -> None:
             # As the server: a port in TIME_WAIT is not taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)
+
+
+def _is_running(config: Config) -> bool:
+    """Whether it is a Tidegate that answers at the HTTP port."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.http.host, config.http.host)
+    # Not to trust it, only to ask who it is: its certificate is for another name.
+    connection: http.client.HTTPConnection
+    if config.http.is_tls:
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, config.http.port, timeout=RUNNING_TIMEOUT, context=tls)
+    else:
+        connection = http.client.HTTPConnection(host, config.http.port, timeout=RUNNING_TIMEOUT)
+    try:
+        connection.request("GET", "/healthz")
+        return (connection.getresponse().getheader("Server") or "").strip() == "tidegate"
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def check_addresses(config: Config) -> Iterator[Finding]:
@@ -197,7 +225,7 @@ def check_codecs(config: Config) -> Iterator[Finding]:
     try:
         run = subprocess.run([sys.executable, "-c", CODEC_PROBE, *CODECS], capture_output=True, text=True, timeout=60)
         version, found = json.loads(run.stdout)
-    except (subprocess.TimeoutExpired, ValueError):
+    except (OSError, subprocess.TimeoutExpired, ValueError):
         yield Finding("fail", "codecs", "PyAV cannot be loaded", f"{sys.executable} -m pip install --force-reinstall av")
         return
     missing = [name for name, is_there in found.items() if not is_there]

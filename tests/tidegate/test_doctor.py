@@ -3,8 +3,10 @@ import os
 import resource
 import socket
 import subprocess
+import threading
 import time
 from collections import namedtuple
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -56,6 +58,31 @@ def test_a_taken_port_is_named_with_how_to_find_who_has_it(tmp_path, kind, subje
     (taken_one,) = (finding for finding in findings if finding.status != "ok")
     assert (taken_one.subject, taken_one.status) == (subject, status)
     assert str(port) in taken_one.advice and "ss -l" in taken_one.advice
+
+
+@pytest.mark.parametrize(("name", "status"), [("tidegate", "ok"), ("another", "fail")])
+def test_the_ports_of_a_running_tidegate_are_its_own(tmp_path, name, status):
+    class Handler(BaseHTTPRequestHandler):
+        server_version, sys_version = name, ""
+
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *words): ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as media:
+        media.bind(("0.0.0.0", 0))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        config = Config(
+            data_dir=tmp_path,
+            http=HttpConfig(port=server.server_port),
+            rtc=RtcConfig(port=media.getsockname()[1]),
+            rtmp=RtmpConfig(port=0),
+        )
+        found = statuses(doctor.check_ports(config))
+        server.shutdown()
+    assert (found["HTTP port"], found["media port"]) == (status, status)
 
 
 def test_an_address_that_is_not_ours_fails(ephemeral):

@@ -18,12 +18,28 @@ def doctor(
     http_port: Annotated[int | None, typer.Option(metavar="PORT", help="As for serve.", show_default=False)] = None,
     rtc_port: Annotated[int | None, typer.Option(metavar="PORT", help="As for serve.", show_default=False)] = None,
     rtmp_port: Annotated[int | None, typer.Option(metavar="PORT", help="As for serve.", show_default=False)] = None,
+    announce_ip: Annotated[list[str] | None, typer.Option(metavar="IP", help="As for serve.", show_default=False)] = None,
+    public_url: Annotated[str | None, typer.Option(metavar="URL", help="As for serve.", show_default=False)] = None,
+    tls_cert: Annotated[str | None, typer.Option(metavar="FILE", help="As for serve.", show_default=False)] = None,
+    tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="As for serve.", show_default=False)] = None,
 ) -> None:
     """Check this machine, and say what to do.
 
-    Looks at ports, addresses, certificate, codecs, disk, clock and limits. Give it the options and variables of `tidegate serve`. Exit code 1 when something would keep the server from working.
+    Looks at ports, addresses, certificate, codecs, disk, clock and limits. Give it the options and variables of
+    `tidegate serve`, before a start or beside the running server. Exit code 1 when something would keep the server from
+    working.
     """
-    flags = {"data_dir": data_dir, "http__host": host, "http__port": http_port, "rtc__port": rtc_port, "rtmp__port": rtmp_port}
+    flags = {
+        "data_dir": data_dir,
+        "http__host": host,
+        "http__port": http_port,
+        "rtc__port": rtc_port,
+        "rtmp__port": rtmp_port,
+        "rtc__announce_ips": tuple(announce_ip) if announce_ip else None,
+        "http__public_url": public_url,
+        "http__tls_cert": tls_cert,
+        "http__tls_key": tls_key,
+    }
     effective = load_config(config, **flags)
     from tidegate.doctor import examine
 
