@@ -128,6 +128,8 @@ def test_binding_further_without_tls_says_what_browsers_will_do(run, served):
         (["token", "--roles", "king"], "--roles"),
         (["token", "--grants", "[]"], "--grants"),
         (["token", "--grants", "{"], "--grants"),
+        (["token", "--grants", '{"fly": true}'], "grants.fly"),
+        (["token", "--grants", '{"publish": ["hand"]}'], "publish"),
         (["keys", "create", "--origin", "example.org"], "--origin"),
         (["keys", "disable", "nokey"], "there is no key 'nokey'"),
         (["keys", "rotate", "nokey"], "there is no key 'nokey'"),

@@ -137,7 +137,7 @@ def _follow(url: str, token: str) -> None:
             if isinstance(error, BrokenPipeError):
                 raise
             reason = str(getattr(error, "reason", error))
-        print(f"tidegate: {reason}; trying again in {retry:.0f} s", file=sys.stderr)
+        print(f"tidegate: {url}: {reason}; trying again in {retry:.0f} s", file=sys.stderr)
         time.sleep(retry)
         retry = min(retry * 2, RETRY_MAX)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from media.errors import ConfigError
+from media.errors import ConfigError, ParseError
 from tidegate.cli.options import ConfigOption, DataDirOption, load_config
 
 PERMISSIONS = ("allow_join", "ask_join", "allow_mod")
@@ -109,4 +109,10 @@ def _grants(text: str | None) -> dict[str, Any] | None:
         raise ConfigError("--grants", "is not JSON") from None
     if not isinstance(value, dict):
         raise ConfigError("--grants", 'is not a JSON object: {"publish": ["mic"]}')
+    from sfu.meeting.permissions import Grants
+
+    try:
+        Grants.from_wire(value)  # the server would refuse the token, later and far away
+    except ParseError as error:
+        raise ConfigError("--grants", str(error)) from None
     return value
