@@ -289,9 +289,9 @@ class Consumer:
 
         None while the publisher has not told its clock: no report is better than a wrong relation of audio to video.
         """
-        stream = self._last_stream
-        publisher_now = self.producer.link.publisher_wall(now)
-        if stream is None or stream.sr is None or publisher_now is None:
+        stream, link = self._last_stream, self.producer.link
+        publisher_now = link.publisher_wall(now)
+        if stream is None or stream.sr is None or publisher_now is None or stream.sr_arrival < link.clock_set_at:
             return None
         elapsed = publisher_now - ntp_to_wall(stream.sr.ntp)
         rtp_time = stream.sr.rtp_time + round(elapsed * stream.clock_rate) + self._timestamp_offset

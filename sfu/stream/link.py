@@ -22,6 +22,7 @@ class PublisherLink:
         self.ssrc = ssrc
         self.round_trip_time = DEFAULT_ROUND_TRIP_TIME
         self.clock_offset: float | None = None  # our wall time less the publisher's NTP time, for all of its tracks
+        self.clock_set_at = float("-inf")  # a report that came before speaks of another clock
         self._transport = transport
         self._wall_clock = wall_clock
         self.stats = stats
@@ -52,6 +53,7 @@ class PublisherLink:
         offset = self._wall_clock.wall(now) - ntp_to_wall(ntp)
         if self.clock_offset is None or abs(offset - self.clock_offset) > CLOCK_JUMP:
             self.clock_offset = offset
+            self.clock_set_at = now
 
     def publisher_wall(self, now: float) -> float | None:
         """`now` on the publisher's clock, as Unix seconds; None before its first report."""

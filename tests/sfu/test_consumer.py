@@ -238,6 +238,23 @@ def test_no_report_before_the_publisher_told_its_clock(call):
     assert not any(isinstance(m, SenderReport) for m in run_reports(call))
 
 
+def test_a_track_is_not_reported_by_a_clock_that_its_publisher_has_set_since(call):
+    call.send(1, VP8_KEY + b"a")
+    call.send(1, b"opus", ssrc=5, payload_type=111)
+
+    def report(ssrc: int, wall: float) -> set[int]:
+        """Who is reported to the subscriber once the publisher reported one of its tracks."""
+        data = serialize_compound([SenderReport(ssrc, wall_to_ntp(wall + call.now), 777, 0, 0)])
+        call.publisher.receive_rtcp(data, now=call.now)
+        return {m.ssrc for m in run_reports(call) if isinstance(m, SenderReport)}
+
+    video, audio = call.consumer.params.ssrc, call.sound.params.ssrc
+    assert report(1, 1e9) == {video}
+    assert report(5, 1e9) == {video, audio}
+    assert report(5, 1e9 + 100) == {audio}, "the video's last report speaks of the former clock"
+    assert report(1, 1e9 + 100) == {video, audio}
+
+
 def test_what_the_subscriber_reports_is_kept(call):
     call.send(1, VP8_KEY + b"a")
     sent_at = call.now
