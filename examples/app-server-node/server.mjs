@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 
 const { TIDEGATE_API_KEY, TIDEGATE_API_SECRET, TIDEGATE_URL = "http://127.0.0.1:8080", PORT = "3000" } = process.env;
+if (!TIDEGATE_API_KEY || !TIDEGATE_API_SECRET) throw new Error("TIDEGATE_API_KEY and TIDEGATE_API_SECRET are not set");
 const FILES = { "/": ["index.html", "text/html; charset=utf-8"], "/app.js": ["app.js", "text/javascript"] };
 
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
