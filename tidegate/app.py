@@ -10,12 +10,14 @@ import socket
 import ssl
 import sys
 import time
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from media.errors import ConfigError
 from tidegate.config.model import Config
 from tidegate.config.reload import CertificateFiles, Loader, Reloader
+from tidegate.http.console_guard import is_loopback_name
 from tidegate.observe import settle_garbage_collector
 from tidegate.registry import Node
 
@@ -92,6 +94,15 @@ async def _open_http(runner: web.AppRunner, config: Config, tls: ssl.SSLContext 
     return runner.addresses[0][1]
 
 
+def who_may_enter(config: Config) -> str:
+    """The development door of tidegate/http/console_guard.py, in words."""
+    if config.dev and not config.http.is_loopback:
+        return "--dev: whoever reaches the first address can do everything, without signing in. Ctrl-C ends the server."
+    if config.http.is_loopback and is_loopback_name(urlsplit(config.http.public_url).hostname or "localhost"):
+        return "Open the first address in two tabs to meet yourself. Ctrl-C ends the server."
+    return "At the first address, sign in with API key and secret; invite others by link. Ctrl-C ends the server."
+
+
 def _announce(node: Node, port: int) -> None:
     """For whoever started us: where to go, on standard output."""
     config = node.config
@@ -106,6 +117,6 @@ def _announce(node: Node, port: int) -> None:
         f"  Media      UDP {node.media.port} on {', '.join(node.addresses)}",
         f"  API key    {node.key.api_key} (secret in {config.keys_path})" if not config.auth.api_key else f"  API key    {node.key.api_key}",
         "",
-        "Open the first address in two tabs to meet yourself. Ctrl-C ends the server.",
+        who_may_enter(config),
     ]
     print("\n".join(lines), flush=True, file=sys.stdout)
