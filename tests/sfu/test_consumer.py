@@ -195,10 +195,6 @@ def test_pli_and_fir_reach_the_publisher_merged(call):
     assert call.consumer.stats.keyframe_requests == 3
 
 
-def report_of(wire, ssrc: int) -> SenderReport:
-    return next(m for m in wire.messages() if isinstance(m, SenderReport) and m.ssrc == ssrc)
-
-
 def run_reports(call: Call) -> list:
     call.wire.rtcp = []
     call.now += 1.6

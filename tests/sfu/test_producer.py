@@ -136,6 +136,27 @@ def test_muted_audio_goes_on_with_the_next_packet():
     assert second.payload == b"p" and second.sequence_number == first.sequence_number + 1
 
 
+@pytest.mark.parametrize("first", START_NUMBERS)
+def test_silence_that_is_not_sent_passes_as_it_was_meant(first):
+    """Opus DTX: numbers without a hole, times that jump, a packet each 400 ms or none at all for long."""
+    node = Node()
+    publisher, feedback = node.endpoint()
+    subscriber, wire = node.endpoint()
+    node.consumer(subscriber, node.producer(publisher, (OPUS,), ssrc=1))
+    steps = [0.02, 0.02, 0.4, 0.4, 0.02, 3600.0, 0.02, 60000.0, 0.02]  # the last silence is longer than half a lap of times
+    now, ticks = 0.0, (1 << 32) - 5000
+    for at, step in enumerate([0.0, *steps]):
+        now += step
+        ticks += round(step * 48000)
+        publisher.receive_rtp(rtp(first + at, b"\xf8", ssrc=1, payload_type=111, timestamp=ticks), now=now)
+        publisher.handle_timer(now=now)
+    sent = wire.packets()
+    assert [(b.sequence_number - a.sequence_number) & 0xFFFF for a, b in itertools.pairwise(sent)] == [1] * len(steps)
+    times = [(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in itertools.pairwise(sent)]
+    assert times == [round(step * 48000) & 0xFFFFFFFF for step in steps]
+    assert not any(isinstance(message, Nack) for message in feedback.messages())
+
+
 def test_holes_are_asked_for_and_filled_by_rtx():
     studio = Studio()
     studio.send(65535, VP8_KEY + b"0")
