@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from media.errors import ConfigError
 from tests.support.node import running_node
-from tidegate.config.model import LimitsConfig
+from tidegate import registry
+from tidegate.config.model import Config, HttpConfig, LimitsConfig, RtcConfig
 from tidegate.http import answers
 
 OFFERS = Path(__file__).parents[1] / "sfu" / "sdp" / "offers"
@@ -162,3 +164,41 @@ async def test_an_address_opens_no_more_sockets_than_requests(tmp_path):
                 pass
         problem = await site.call("GET", "/v2/signal", token=None, status=429)
         assert problem["code"] == 429
+
+
+# The addresses of our candidates
+
+
+@pytest.mark.parametrize(("host", "loopback"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)])
+async def test_candidates_are_of_every_interface_and_of_loopback_only_while_http_is_on_it(host, loopback, monkeypatch):
+    monkeypatch.setattr(registry, "local_addresses", lambda *, loopback: ("127.0.0.1", "192.0.2.7") if loopback else ("192.0.2.7",))
+    found = await registry.announced_addresses(Config(http=HttpConfig(host=host)))
+    assert found == (("127.0.0.1", "192.0.2.7") if loopback else ("192.0.2.7",))
+
+
+async def test_announced_addresses_replace_all_others():
+    config = Config(rtc=RtcConfig(announce_ips=("203.0.113.9", "2001:db8::9", "203.0.113.9")))
+    assert await registry.announced_addresses(config) == ("203.0.113.9", "2001:db8::9")
+
+
+async def test_auto_stands_for_what_the_stun_server_sees(monkeypatch):
+    asked = []
+
+    async def query(host, port):
+        asked.append((host, port))
+        return "203.0.113.9"
+
+    monkeypatch.setattr(registry, "query_public_address", query)
+    config = Config(rtc=RtcConfig(announce_ips=("192.0.2.7", "auto"), stun_server="stun.example:3479"))
+    assert await registry.announced_addresses(config) == ("192.0.2.7", "203.0.113.9")
+    assert asked == [("stun.example", 3479)]
+
+
+async def test_a_stun_server_that_does_not_answer_is_a_wrong_setting(monkeypatch):
+    async def query(host, port):
+        raise TimeoutError("no answer")
+
+    monkeypatch.setattr(registry, "query_public_address", query)
+    with pytest.raises(ConfigError) as raised:
+        await registry.announced_addresses(Config(rtc=RtcConfig(announce_ips=("auto",), stun_server="stun.example:3479")))
+    assert raised.value.path == "rtc.stun_server"
