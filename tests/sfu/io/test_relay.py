@@ -94,6 +94,27 @@ async def test_impairment_can_begin_while_it_runs(echo):
         assert len(await exchange(relay, 10, 5)) == 10
 
 
+async def test_a_client_can_be_moved_to_another_address():
+    class Seen(Echo):
+        def datagram_received(self, data, addr):
+            super().datagram_received(str(addr[1]).encode(), addr)
+
+    loop = asyncio.get_running_loop()
+    server, _ = await loop.create_datagram_endpoint(Seen, local_addr=("127.0.0.1", 0))
+    async with UdpRelay(server.get_extra_info("sockname"), seed=1) as relay:
+        transport, client = await loop.create_datagram_endpoint(lambda: Client(1), remote_addr=("127.0.0.1", relay.port))
+        async with asyncio.timeout(10):
+            transport.sendto(b"here")
+            await client.done.wait()
+            await relay.move()
+            client.expected, client.done = 2, asyncio.Event()
+            transport.sendto(b"there")
+            await client.done.wait()
+        assert len(relay.links) == 1 and len(set(client.received)) == 2
+        transport.close()
+    server.close()
+
+
 def test_candidates_are_rewritten():
     relay = UdpRelay(("127.0.0.1", 1), seed=0)
     relay.port = 4242
