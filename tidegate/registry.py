@@ -132,6 +132,7 @@ class Node:
                 ice_servers=lambda: ice_servers(config.rtc, wall=time.time()),
                 config=config.signalling,
                 own_origin=self.origin.public_url,
+                client_address=self.origin.client_address,
             )
         )
         self.whip = WhipServer(
@@ -219,7 +220,8 @@ class Node:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """Open to this machine while HTTP is on loopback; else for tokens of the API that are for no one room or participant."""
-        if not (self.config.http.is_loopback and is_from_this_machine(request)):
+        here = self.config.http.is_loopback and is_from_this_machine(request, self.origin.public_url(request))
+        if not here:
             identity = await routes.authenticate_request(request, auth.REST)
             if identity.room_id is not None or identity.participant_id is not None:
                 raise Refusal.UNAUTHORIZED_REQUEST("the token is for one room or participant, the measurements are of all")

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -48,6 +49,7 @@ class SignallingServer:
         resume_window: float = 15.0,
         ice_servers: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         own_origin: Callable[[web.Request], str] = lambda request: str(request.url.origin()),
+        client_address: Callable[[web.Request], str] = lambda request: request.remote or "?",
     ) -> None:
         self.stats = SignallingStats()
         self._server = server
@@ -56,9 +58,10 @@ class SignallingServer:
         self._resume_window = resume_window
         self._ice_servers = ice_servers  # asked at each join: TURN credentials expire
         self._own_origin = own_origin  # its pages may use every key
+        self._client_address = client_address
         self._outbox = Outbox(self._config.max_room_backlog)
         self._connections: set[Connection] = set()
-        self._unjoined = 0
+        self._unjoined: Counter[str] = Counter()  # by address
         self._resumable: dict[str, tuple[Participant, str]] = {}  # resume token -> stay, and the room as it was asked for
         self._tokens: dict[str, str] = {}  # inner_id -> resume token
         self._draining = False
@@ -98,7 +101,8 @@ class SignallingServer:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One socket, from its upgrade to its end."""
-        if self._draining or self._unjoined >= self._config.max_unjoined or self.connections >= self._config.max_sockets:
+        address = self._client_address(request)
+        if not self._has_place(address):
             self.stats.refused += 1
             return web.json_response(
                 {"code": Refusal.SERVER_BUSY.value, "name": "SERVER_BUSY", "message": "try again later"},
@@ -123,7 +127,7 @@ class SignallingServer:
             transport,
             config,
             self.stats,
-            peer=request.remote or "?",
+            peer=address,
             origin=request.headers.get("Origin"),
             own_origin=self._own_origin(request),
             now=self._server.now(),
@@ -131,9 +135,23 @@ class SignallingServer:
         await self._serve(connection)
         return ws
 
+    def _has_place(self, address: str) -> bool:
+        config = self._config
+        return not (
+            self._draining
+            or self.connections >= config.max_sockets
+            or self._unjoined.total() >= config.max_unjoined
+            or self._unjoined[address] >= config.max_unjoined_per_address
+        )
+
+    def _forget_unjoined(self, connection: Connection) -> None:
+        self._unjoined[connection.peer] -= 1
+        if not self._unjoined[connection.peer]:
+            del self._unjoined[connection.peer]
+
     async def _serve(self, connection: Connection) -> None:
         self._connections.add(connection)
-        self._unjoined += 1
+        self._unjoined[connection.peer] += 1
         self.stats.opened += 1
         deadline = asyncio.get_running_loop().call_later(self._config.join_timeout, self._on_join_timeout, connection)
         try:
@@ -149,7 +167,7 @@ class SignallingServer:
             self._connections.discard(connection)
             self.stats.closed += 1
             if connection.participant is None:
-                self._unjoined -= 1
+                self._forget_unjoined(connection)
             self._depart(connection)
             if not self._connections:
                 self._empty.set()
@@ -305,10 +323,10 @@ class SignallingServer:
         if former is not None:
             # The client came back before the loss of its old socket was noticed.
             former.participant = None
-            self._unjoined += 1
+            self._unjoined[former.peer] += 1
             former.abort()
         connection.participant = participant
-        self._unjoined -= 1
+        self._forget_unjoined(connection)
         channel.add(participant, connection)
 
     # Ending

@@ -29,5 +29,7 @@ class SignallingConfig:
     """Open signalling sockets of a node."""
     max_unjoined: int = 1000
     """Of these, sockets that have not joined; bounds what unauthenticated clients can pin."""
+    max_unjoined_per_address: int = 200
+    """Of these, from one address: nobody can take all the places."""
     max_room_backlog: int = 8192
     """Sends of one room that may wait for their slice; above it that room's clients are not read until it shrinks."""

@@ -57,9 +57,11 @@ class RunningNode:
 
 
 @asynccontextmanager
-async def running_node(folder: Path, *, host: str = "127.0.0.1", limits: LimitsConfig | None = None) -> AsyncIterator[RunningNode]:
+async def running_node(
+    folder: Path, *, host: str = "127.0.0.1", public_url: str = "", limits: LimitsConfig | None = None
+) -> AsyncIterator[RunningNode]:
     """`host`: what the configuration says; the test's own server is on loopback whatever that is."""
-    config = Config(data_dir=folder, http=HttpConfig(host=host, port=0), rtc=RtcConfig(port=0), limits=limits or LimitsConfig())
+    config = Config(data_dir=folder, http=HttpConfig(host=host, port=0, public_url=public_url), rtc=RtcConfig(port=0), limits=limits or LimitsConfig())
     async with Node(config) as node:
         tasks = asyncio.create_task(node.run_tasks())
         try:

@@ -147,6 +147,11 @@ async def test_measurements_are_for_this_machine_on_loopback(site):
         await site.call("GET", "/metrics", headers=headers)
 
 
+async def test_a_public_name_shuts_the_measurements_to_a_proxy_that_says_nothing(tmp_path):
+    async with running_node(tmp_path, public_url="https://meet.example.org") as site:
+        assert (await site.call("GET", "/metrics", token=None, status=401))["code"] == 4002
+
+
 async def test_beyond_loopback_measurements_want_a_token_for_everything(tmp_path):
     async with running_node(tmp_path, host="0.0.0.0") as site:
         assert (await site.call("GET", "/metrics", token=None, status=401))["code"] == 4002

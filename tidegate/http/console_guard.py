@@ -60,18 +60,16 @@ def is_door_open(context: HttpContext, request: web.Request) -> bool:
     if not (context.dev or context.loopback) or host is None:
         return False
     if is_loopback_name(host):
-        if context.dev:
-            return True
-        public = urlsplit(context.public_url(request)).hostname or ""
-        return is_loopback_name(public) and not is_forwarded(request)
+        return context.dev or is_from_this_machine(request, context.public_url(request))
     # An address cannot be rebound; a name must be one that the operator gave.
     return context.dev and (is_address(host) or host in context.allowed_hosts)
 
 
-def is_from_this_machine(request: web.Request) -> bool:
-    """For what is open on loopback: asked for by a loopback name, and not through a proxy."""
+def is_from_this_machine(request: web.Request, public_url: str) -> bool:
+    """For what is open on loopback: asked for by a loopback name, not through a proxy, and the server is known by no other name."""
     host = host_name(request.host)
-    return host is not None and is_loopback_name(host) and not is_forwarded(request)
+    public = urlsplit(public_url).hostname or ""
+    return host is not None and is_loopback_name(host) and is_loopback_name(public) and not is_forwarded(request)
 
 
 def is_forwarded(request: web.Request) -> bool:

@@ -184,7 +184,7 @@ async def test_nothing_is_kept_of_who_has_gone(at):
     signalling = at.signalling
     assert at.rooms == {}
     assert not signalling._resumable and not signalling._tokens and not signalling._outbox.channels
-    assert signalling._unjoined == 0
+    assert not signalling._unjoined
 
 
 async def test_drain_tells_everybody(at):
@@ -234,7 +234,7 @@ async def test_coming_back_before_the_loss_was_noticed_takes_the_place(at):
     assert await ben.end() in (1006, None)
     await at.until(lambda: at.signalling.connections == 2)
     await ann.quiet()  # nobody else noticed anything
-    assert at.signalling._unjoined == 0
+    assert not at.signalling._unjoined
 
 
 @pytest.mark.parametrize("change", [{"resumeToken": "wrong"}, {"roomId": "elsewhere"}, {"participantId": "cid"}])
@@ -580,3 +580,13 @@ async def test_requests_are_carried_out_in_order_and_each_is_answered_once(at):
         answered.append(message.get("id", message.get("event")))
     assert answered == [*sent[:5], "left"] or answered == [*sent, "left"]
     assert ann.ws.close_code == 1000
+
+
+async def test_one_address_cannot_take_all_the_places():
+    async with stage(SignallingConfig(max_unjoined_per_address=2)) as at:
+        one, _ = await at.connect(), await at.connect()
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await at.connect()
+        assert caught.value.status == 503
+        await one.request("join", token="full", roomId="room")
+        await at.connect()
