@@ -226,6 +226,7 @@ class WhipServer:
         assert session is not None
         resource_id = self._random_bytes(16).hex()
         resource = self._resources[resource_id] = _Resource(participant, admission.project_id, session)
+        log.info("participant %s joined room %s by %s", participant.participant_id, participant.room_id, protocol.upper())
         self._server.pump()
         location = f"{self._public_url(request)}/v2/{protocol}/sessions/{resource_id}"
         headers = {"Location": location, "ETag": resource.etag, "Accept-Patch": FRAGMENT}
@@ -273,6 +274,7 @@ class WhipServer:
             for resource_id, resource in list(self._resources.items()):
                 if resource.participant.inner_id == event.inner_id:
                     del self._resources[resource_id]
+                    log.info("participant %s has left", resource.participant.participant_id)
         elif isinstance(event, ConnectionChanged) and not event.connected:
             log.info("%s of %s ended: %s", event.connection, event.participant_id, event.reason)
 

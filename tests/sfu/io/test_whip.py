@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 
@@ -136,7 +137,8 @@ async def test_one_kind_alone_is_fine(site, kind):
         await player.close()
 
 
-async def test_delete_ends_the_participant_and_frees_everything(site):
+async def test_delete_ends_the_participant_and_frees_everything(site, caplog):
+    caplog.set_level(logging.INFO, "sfu.io.whip")
     publisher = Publisher(site.http, site.whip(participantId="alice"))
     publisher.publish(ToneTrack())
     try:
@@ -147,6 +149,7 @@ async def test_delete_ends_the_participant_and_frees_everything(site):
         assert site.conference.rooms == {} and site.conference.peers == {}
         assert len(site.conference.table) == 0 and site.conference.tracks == 0
         assert await publisher.delete() == 404
+        assert {"participant alice joined room room by WHIP", "participant alice has left"} <= set(caplog.messages)
     finally:
         await publisher.close()
 
