@@ -61,16 +61,16 @@ async def test_a_third_person_comes_and_goes(server):
         address = await new_room(browser, server.url)
         ada, bob = (await join(browser, address, "Ada")).page, (await join(browser, address, "Bob")).page
         eve = (await join(browser, address, "Eve")).page
+        await expect(ada.get_by_role("status").filter(has_text="Eve joined")).to_be_visible()  # first: it is shown for 5 s
         for page in (ada, bob, eve):
             await expect_people(page, 3)
             await wait_until(page, "[...document.querySelectorAll('.tile:not(.local) video')].filter((v) => v.videoWidth > 0).length === 2")
-        await expect(ada.get_by_role("status").filter(has_text="Eve joined")).to_be_visible()
         await eve.get_by_role("button", name="Leave").click()
         await eve.get_by_role("dialog").get_by_role("button", name="Leave", exact=True).click()
+        await expect(bob.get_by_role("status").filter(has_text="Eve left")).to_be_visible()
         await expect(eve.get_by_role("heading", name="You left the meeting")).to_be_focused()
         for page in (ada, bob):
             await expect_people(page, 2)
-            await expect(page.get_by_role("status").filter(has_text="Eve left")).to_be_visible()
 
 
 async def test_a_tab_that_dies_is_noticed_and_what_it_held_goes(server):

@@ -141,7 +141,7 @@ async def test_who_is_invited_needs_nothing_but_the_link_and_the_token_leaves_th
     ("path", "heading"),
     [
         ("/meeting/nope-nope-nope", "There is no such meeting"),
-        ("/meeting/%25E0%25A4", "There is no such meeting"),
+        ("/meeting/%E0%A4%A", "There is no such meeting"),
         ("/meeting/nope-nope-nope#token=garbage", "This link is not valid"),
     ],
 )
@@ -259,3 +259,18 @@ async def test_who_has_left_leaves_no_device_on_not_even_one_allowed_afterwards(
         await expect(page.get_by_role("heading", name="You left the meeting")).to_be_visible()
         await page.evaluate("testAllow()")
         await wait_until(page, f"testTracks.length === {opened + 1} && {DEVICES_ON} === 0")
+
+
+async def test_a_question_that_nobody_answers_keeps_nobody_out(server):
+    async with chromium() as browser:
+        address = await new_room(browser, server.url)
+        unanswered = "window.testPrompt = new Promise((done) => (window.testAllow = done));"
+        page = (await open_page(browser, init_script=DEVICES_AND_SILENCE + ";" + unanswered)).page
+        await page.goto(address)
+        await page.get_by_role("button", name="Join now").click()
+        await page.get_by_role("button", name="Join without camera and microphone").click()
+        await expect(tile(page, "Guest")).to_have_attribute("aria-label", "Guest (you), microphone off, camera off")
+        await page.evaluate("testAllow()")
+        await wait_until(page, f"testTracks.length === 2 && {DEVICES_ON} === 0")
+        await page.get_by_role("button", name="Turn microphone on").click()
+        await expect(tile(page, "Guest")).to_have_attribute("aria-label", "Guest (you), camera off")

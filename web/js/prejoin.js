@@ -9,6 +9,7 @@ import { prefer, preferences } from "./memory.js";
 import { watchLevel } from "./meter.js";
 import { deviceWords } from "./problems.js";
 
+const WITHOUT_MS = 3000; // after it one may join without the devices that are still being opened
 const DEVICE = { audio: "microphone", video: "camera" };
 
 /**
@@ -28,6 +29,8 @@ export class Prejoin {
   #stopMeter = () => {};
   /** Settles when no device is being opened. */
   #opening = Promise.resolve();
+  /** What is being opened. @type {Set<string>} */
+  #awaited = new Set();
   #finished = false;
 
   /** @param {string} roomId @param {string | null} [name] that the invitation gave */
@@ -50,18 +53,29 @@ export class Prejoin {
     const { micOn = true, camOn = true } = preferences();
     this.#refill();
     this.#open([micOn && "audio", camOn && "video"].filter(Boolean));
-    await new Promise((resolve) => {
-      byId("pre-form").addEventListener("submit", (event) => {
-        event.preventDefault();
-        resolve(undefined);
-      });
+    let press = () => {};
+    const pressed = () => new Promise((resolve) => (press = () => resolve(undefined)));
+    byId("pre-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      press();
     });
+    await pressed();
     this.setBusy(true);
-    // Who is quicker than the devices still enters with them.
+    // Who is quicker than the devices still enters with them; a question that nobody answers keeps nobody out.
+    const offer = setTimeout(() => {
+      byId("join").disabled = false;
+      byId("join").textContent = t("pre.joinWithout");
+    }, WITHOUT_MS);
+    await Promise.race([this.#opened(), pressed()]);
+    clearTimeout(offer);
+    this.setBusy(true);
+    return this.#finish();
+  }
+
+  async #opened() {
     let opening;
     do await (opening = this.#opening);
     while (opening !== this.#opening);
-    return this.#finish();
   }
 
   /** @param {boolean} busy */
@@ -78,9 +92,10 @@ export class Prejoin {
     const name = byId("name").value.trim() || t("pre.guest");
     const { camera, microphone, speaker } = preferences();
     prefer({ name: byId("name").value.trim() });
-    // A device that failed today is wanted next time all the same.
-    if (!this.#problems.has("audio")) prefer({ micOn: Boolean(this.#tracks.audio) });
-    if (!this.#problems.has("video")) prefer({ camOn: Boolean(this.#tracks.video) });
+    // A device that failed today, or did not come in time, is wanted next time all the same.
+    const unsure = (kind) => this.#problems.has(kind) || this.#awaited.has(kind);
+    if (!unsure("audio")) prefer({ micOn: Boolean(this.#tracks.audio) });
+    if (!unsure("video")) prefer({ camOn: Boolean(this.#tracks.video) });
     return { name, mic: this.#tracks.audio, cam: this.#tracks.video, camera, microphone, speaker };
   }
 
@@ -109,7 +124,10 @@ export class Prejoin {
 
   async #openNow(kinds) {
     if (kinds.length) {
-      for (const kind of kinds) this.#problems.delete(kind);
+      for (const kind of kinds) {
+        this.#problems.delete(kind);
+        this.#awaited.add(kind);
+      }
       try {
         const stream = await openDevices(Object.fromEntries(kinds.map((kind) => [kind, this.#constraints(kind)])));
         for (const track of stream.getTracks()) this.#take(track);
@@ -118,11 +136,17 @@ export class Prejoin {
         else this.#problems.set(kinds[0], error);
       }
     }
+    for (const kind of kinds) this.#awaited.delete(kind);
+    if (this.#finished) return;
     this.#render();
     this.#refill();
   }
 
   #take(track) {
+    if (this.#finished) {
+      track.stop(); // it was allowed when nobody waited any more
+      return;
+    }
     this.#tracks[track.kind]?.stop();
     this.#tracks[track.kind] = track;
     track.onended = () => {

@@ -256,9 +256,12 @@ export class Meeting extends Emitter {
   }
 
   async #publishAll() {
-    const publisher = this.#connections.openPublisher();
-    if (!publisher) return;
-    await this.#media.publishAll(publisher, this.localParticipant, this.#grants.publish ?? []).catch(this.#report);
+    try {
+      const publisher = this.#connections.openPublisher();
+      if (publisher) await this.#media.publishAll(publisher, this.localParticipant, this.#grants.publish ?? []);
+    } catch (error) {
+      this.#report(error);
+    }
   }
 
   /** @param {any} result of the join that followed a drop */
@@ -363,8 +366,8 @@ export class Meeting extends Emitter {
   #request = (method, params) => this.#session.request(method, params);
 
   #report = (error) => {
-    // What was under way when one left is nobody's error.
-    if (this.#state === "DISCONNECTED" || (error?.name === "CONNECTION_LOST" && this.#state === "RECONNECTING")) return;
+    // What was under way when one left is nobody's error; what an outage ended is done again after it.
+    if (this.#state === "DISCONNECTED" || error?.name === "CONNECTION_LOST") return;
     const known = error instanceof TidegateError || typeof error?.code === "number";
     this.emit("error", known ? error : sdkError("MEDIA_FAILED", String(error), error));
   };

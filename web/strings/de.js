@@ -40,6 +40,7 @@ export default {
   "pre.speaker": "Lautsprecher",
   "pre.join": "Jetzt teilnehmen",
   "pre.joining": "Verbinden …",
+  "pre.joinWithout": "Ohne Kamera und Mikrofon teilnehmen",
   "pre.preview": "Vorschau der Kamera",
   "pre.cameraOff": "Ihre Kamera ist aus",
   "pre.level": "Pegel des Mikrofons",

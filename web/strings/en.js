@@ -40,6 +40,7 @@ export default {
   "pre.speaker": "Speaker",
   "pre.join": "Join now",
   "pre.joining": "Joining…",
+  "pre.joinWithout": "Join without camera and microphone",
   "pre.preview": "Camera preview",
   "pre.cameraOff": "Your camera is off",
   "pre.level": "Microphone level",
