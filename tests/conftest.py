@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None)  # how long an example takes is the machine's business, not a failure
+settings.load_profile("house")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
