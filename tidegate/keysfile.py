@@ -6,9 +6,12 @@ every project; this file is what lets `tidegate token` and the console work befo
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,3 +113,23 @@ def make_data_dir(path: Path) -> None:
         raise ConfigError("data_dir", f"{path} cannot be made: {error.strerror}") from None
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise ConfigError("data_dir", f"{path} cannot be written by this user")
+
+
+@contextmanager
+def hold_data_dir(path: Path) -> Iterator[None]:
+    """Nobody else's while it lasts: a second server would take the first's running sessions for leftovers of a crash.
+
+    The kernel lets go of it with the process, however that ends. ConfigError where another server has it.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            words = "is in use by a Tidegate that runs; another beside it needs a --data-dir and ports of its own"
+            raise ConfigError("data_dir", f"{path} {words}") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(descriptor)

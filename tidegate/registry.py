@@ -98,6 +98,7 @@ class Node:
     async def _start(self) -> None:
         config = self.config
         keysfile.make_data_dir(config.data_dir)
+        self._stack.enter_context(keysfile.hold_data_dir(config.data_dir))
         self.store: Store = await open_store(config.store_url)
         self._stack.push_async_callback(self.store.close)
         self.key: ApiKey = await keysfile.prepare(config, self.store, os.urandom)

@@ -88,3 +88,12 @@ async def test_a_start_puts_the_key_into_the_store_once(tmp_path):
         assert (mine.api_key, mine.secret, mine.project_id) == ("mine", SECRET, first.project_id)
     finally:
         await store.close()
+
+
+def test_a_data_directory_is_one_servers_until_it_ends(tmp_path):
+    with keysfile.hold_data_dir(tmp_path):
+        with pytest.raises(ConfigError, match="is in use by a Tidegate that runs"):
+            with keysfile.hold_data_dir(tmp_path):
+                pass
+    with keysfile.hold_data_dir(tmp_path):
+        pass
