@@ -17,13 +17,15 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import ENV, TIDEGATE
-from tests.support.browser import Watched, chromium, expect_frames, media, wait_until
+from tests.support.browser import READ_MEDIA, Watched, chromium, expect_frames, media, wait_until
 from tests.support.meeting_page import expect_people, join, new_room, tile
 from tests.support.network import Path
 from tests.support.relay import UdpRelay
 from tests.support.serving import RunningServer, start_server
 
 SECONDS = 10
+CUT = Path(loss=1.0)
+NOBODY_THERE = "Ada, microphone off, camera off"
 SEES_THE_OTHER = "document.querySelector('.tile:not(.local) video')?.videoWidth > 0"
 
 # Leaves 127.0.0.1 of the server's candidates and sends it through the relay's port.
@@ -36,6 +38,24 @@ THROUGH = """(() => {
     return set.call(this, { type, sdp: lines.map(port).join("\\r\\n") });
   };
 })()"""
+
+# Keeps the sockets; to the page, one that is closed has dropped.
+SOCKETS = """(() => {
+  window.testSockets = [];
+  window.WebSocket = new Proxy(WebSocket, {
+    construct(target, args) {
+      const socket = new target(...args);
+      socket.addEventListener("close", (event) => {
+        if (!event.isTrusted) return;
+        event.stopImmediatePropagation();
+        socket.dispatchEvent(new CloseEvent("close", { code: 1006 }));
+      });
+      window.testSockets.push(socket);
+      return socket;
+    },
+  });
+})();
+"""
 
 FIRST_CODEC = """(() => {
   const { prototype } = RTCPeerConnection;
@@ -81,11 +101,17 @@ def node_of(server: RunningServer) -> tuple[str, int]:
 
 
 @asynccontextmanager
-async def call_through(server: RunningServer, *, path: Path = Path()) -> AsyncIterator[tuple[Page, Page, UdpRelay]]:  # noqa: B008, frozen
+async def call_through(
+    server: RunningServer,
+    *,
+    path: Path = Path(),  # noqa: B008, frozen
+    script: str = "",
+) -> AsyncIterator[tuple[Page, Page, UdpRelay]]:
     """Ada behind a relay and Bob without one, who see each other."""
     async with UdpRelay(node_of(server), up=path, down=path, seed=11) as relay, chromium() as browser:
-        people = await two_people(browser, server, THROUGH.replace("PORT", str(relay.port)))
+        people = await two_people(browser, server, script + THROUGH.replace("PORT", str(relay.port)))
         yield people[0].page, people[1].page, relay
+        people[0].errors = [error for error in people[0].errors if "ERR_INTERNET_DISCONNECTED" not in error]
         for watched in people:
             await watched.assert_clean()
 
@@ -143,7 +169,7 @@ async def test_a_narrow_path_makes_the_sender_send_less_and_a_wide_one_more_agai
 async def test_a_path_cut_for_some_seconds_goes_on_with_the_same_connections(server):
     async with call_through(server) as (ada, bob, relay):
         peers = await ada.evaluate("testPeers.length")
-        relay.impair(up=Path(loss=1.0), down=Path(loss=1.0))
+        relay.impair(up=CUT, down=CUT)
         await expect(ada.locator("#call")).to_have_attribute("data-state", "RECONNECTING")
         relay.impair(up=Path(), down=Path())
         for page in (ada, bob):
@@ -165,32 +191,49 @@ async def test_a_client_that_comes_from_another_address_goes_on(server):
 
 @pytest.fixture
 def forgetful_server(tmp_path: FilePath) -> Iterator[RunningServer]:
-    """It gives up peers quickly, handshakes too."""
-    env = {**ENV, "TIDEGATE_SFU_PEER_TIMEOUT": "4", "TIDEGATE_SFU_HANDSHAKE_TIMEOUT": "5"}
-    with start_server(TIDEGATE, tmp_path, env=env) as running:
+    """It gives up silent peers and handshakes quickly."""
+    times = {"TIDEGATE_SFU_PEER_TIMEOUT": "4", "TIDEGATE_SFU_HANDSHAKE_TIMEOUT": "5"}
+    with start_server(TIDEGATE, tmp_path, env=ENV | times) as running:
         yield running
 
 
 async def test_connections_that_the_server_has_forgotten_are_made_anew(forgetful_server):
     async with call_through(forgetful_server) as (ada, bob, relay):
         old = await ada.evaluate("testPeers.length")
-        relay.impair(up=Path(loss=1.0), down=Path(loss=1.0))
+        relay.impair(up=CUT, down=CUT)
         # Gone for Bob, but for the name: nobody's picture stands still.
-        await expect(tile(bob, "Ada")).to_have_attribute("aria-label", "Ada, microphone off, camera off")
+        await expect(tile(bob, "Ada")).to_have_attribute("aria-label", NOBODY_THERE)
         await expect_people(bob, 2)
         # New connections are made over the path that is still cut, and given up too.
         await wait_until(ada, f"testPeers.length >= {old + 3}")
         relay.impair(up=Path(), down=Path())
-        await expect(tile(bob, "Ada")).to_have_attribute("aria-label", "Ada")
-        await expect(ada.locator("#call")).to_have_attribute("data-state", "CONNECTED")
-        for page in (ada, bob):
-            await expect_frames(page)
-            await expect_people(page, 2)
-            await expect(page.locator(".tile")).to_have_count(2)
-        heard = (await media(bob))["receivedAudioEnergy"]
-        await wait_until(bob, f"(await {VIDEO}('inbound-rtp')).framesDecoded > 30")
-        assert (await media(bob))["receivedAudioEnergy"] > heard
-        assert await ada.evaluate("testPeers.filter(({ connectionState }) => connectionState !== 'closed').length") == 2
+        await expect_the_call(ada, bob)
+
+
+async def test_signalling_and_media_that_were_away_together_come_back_together(forgetful_server):
+    async with call_through(forgetful_server, script=SOCKETS) as (ada, bob, relay):
+        relay.impair(up=CUT, down=CUT)
+        await ada.context.set_offline(True)  # no new socket, but the one there is lives on
+        await ada.evaluate("testSockets.at(-1).close(4000)")
+        await expect(tile(bob, "Ada")).to_have_attribute("aria-label", f"{NOBODY_THERE}, connection lost")
+        relay.impair(up=Path(), down=Path())
+        await ada.context.set_offline(False)
+        await wait_until(ada, "testSockets.at(-1).readyState === WebSocket.OPEN")
+        await expect_the_call(ada, bob)
+        await expect(bob.get_by_role("status").filter(has_text="Ada left")).to_have_count(0)
+
+
+async def expect_the_call(ada: Page, bob: Page) -> None:
+    """Both see and hear each other, over two connections each, and nobody twice."""
+    await expect(tile(bob, "Ada")).to_have_attribute("aria-label", "Ada")
+    await expect(ada.locator("#call")).to_have_attribute("data-state", "CONNECTED")
+    for page in (ada, bob):
+        await wait_until(page, f"(await {VIDEO}('inbound-rtp')).framesDecoded > 0")
+        await expect_frames(page)
+        await expect(page.locator(".tile")).to_have_count(2)
+        heard = (await media(page))["receivedAudioEnergy"]
+        await wait_until(page, f"(await {READ_MEDIA}).receivedAudioEnergy > {heard}")
+        assert await page.evaluate("testPeers.filter(({ connectionState }) => connectionState !== 'closed').length") == 2
 
 
 @pytest.mark.parametrize("codec", ["video/H264", "video/VP9", "video/AV1"])
