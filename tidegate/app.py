@@ -119,4 +119,7 @@ def _announce(node: Node, port: int) -> None:
         "",
         who_may_enter(config),
     ]
-    print("\n".join(lines), flush=True, file=sys.stdout)
+    if config.log.format == "json":  # a machine that reads JSON lines wants no others
+        log.info("ready: %s/, media on UDP %d", url, node.media.port)
+    else:
+        print("\n".join(lines), flush=True, file=sys.stdout)

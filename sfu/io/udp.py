@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from media.drops import DropReason
-from sfu.conference import Conference
+from sfu.conference import Conference, ConnectionChanged
 from sfu.io.sender import IP_PKTINFO, Sender
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,12 @@ class Buckets:
             self.counts[index] += weight
 
 
+def _log_connection(event: object) -> None:
+    if isinstance(event, ConnectionChanged):
+        words = f"up after {event.seconds:.2f} s" if event.connected else f"gone: {event.reason}"
+        log.info("%s connection of participant %s is %s", event.connection, event.participant_id, words)
+
+
 class MediaServer:
     """An async context manager that owns the sockets and drives one Conference. `port` 0 takes a free one."""
 
@@ -60,7 +66,7 @@ class MediaServer:
         self.forwarding = Buckets()
         """Seconds from a batch's first read to its last write, weighted by datagrams read."""
         self.loop_lag = Buckets()
-        self._listeners: list[Listener] = []
+        self._listeners: list[Listener] = [_log_connection]
         self._free_port_tries = 5 if port == 0 else 0
         self._sockets: list[socket.socket] = []
         self._timer: asyncio.TimerHandle | None = None

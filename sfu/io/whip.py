@@ -16,7 +16,6 @@ from aiohttp import web
 from media.codecs import Kind
 from media.errors import ParseError
 from media.ids import RandomBytes
-from sfu.conference import ConnectionChanged
 from sfu.io.signalling_ports import Admission
 from sfu.io.udp import MediaServer
 from sfu.meeting.events import ParticipantLeft
@@ -84,7 +83,11 @@ class WhipServer:
         if request.query.get("useExistingPeer", "false") != "false":
             raise web.HTTPNotImplemented(reason="useExistingPeer is not supported: one participant has one WHIP session")
         offered = self._sources(sdp)  # before joining: a bad offer puts nobody out of the same participantId
-        participant, admission = await self._join(request, Mode.SEND_AND_RECV)
+        admission = await self._authorize(request, self._room_of(request), request.query.get("participantId"))
+        for _, _, source in offered:
+            if source not in admission.grants.publish:
+                raise Refusal.PUBLISH_NOT_ALLOWED(f"the token does not let {source.value} be published; leave it out of the offer")
+        participant = self._join(request, Mode.SEND_AND_RECV, admission)
         conference, now = self._server.conference, self._server.now()
         try:
             bindings = [
@@ -108,7 +111,7 @@ class WhipServer:
         if remote is not None and (room is None or remote not in room.participants):
             raise web.HTTPNotFound(reason=f"nobody named {remote[:64]!r} is in this meeting")
         self._server.conference.parse_offer(sdp)  # a bad one is refused before anybody joins
-        participant, admission = await self._join(request, Mode.RECV_ONLY, admission)
+        participant = self._join(request, Mode.RECV_ONLY, admission)
         conference, now = self._server.conference, self._server.now()
         try:
             answer = conference.play(participant, sdp, remote_participant_id=remote, now=now)
@@ -178,12 +181,8 @@ class WhipServer:
             raise web.HTTPBadRequest(reason="name the meeting: ?roomId=…")
         return room_id
 
-    async def _join(
-        self, request: web.Request, mode: Mode, admission: Admission | None = None
-    ) -> tuple[Participant, Admission]:
+    def _join(self, request: web.Request, mode: Mode, admission: Admission) -> Participant:
         query = request.query
-        if admission is None:
-            admission = await self._authorize(request, self._room_of(request), query.get("participantId"))
         participant_id = admission.participant_id or query.get("participantId")
         wanted = JoinRequest(
             room_id=admission.room_id,
@@ -200,7 +199,7 @@ class WhipServer:
         participant = conference.join(wanted, now=self._server.now())
         conference.peers[participant.inner_id].has_signalling = False
         self._server.pump()
-        return participant, admission
+        return participant
 
     def _sources(self, sdp: str) -> list[tuple[str, Kind, Source]]:
         """Every m-line that sends will be a track: the first audio is the microphone, the first video the camera."""
@@ -275,8 +274,6 @@ class WhipServer:
                 if resource.participant.inner_id == event.inner_id:
                     del self._resources[resource_id]
                     log.info("participant %s has left", resource.participant.participant_id)
-        elif isinstance(event, ConnectionChanged) and not event.connected:
-            log.info("%s of %s ended: %s", event.connection, event.participant_id, event.reason)
 
 
 def offered_media(offer: SessionDescription) -> list[tuple[str, Kind]]:

@@ -207,3 +207,11 @@ async def test_a_stun_server_that_does_not_answer_is_a_wrong_setting(monkeypatch
     with pytest.raises(ConfigError) as raised:
         await registry.announced_addresses(Config(rtc=RtcConfig(announce_ips=("auto",), stun_server="stun.example:3479")))
     assert raised.value.path == "rtc.stun_server"
+
+
+async def test_a_source_that_is_not_granted_is_refused_before_anybody_joins(site):
+    await site.room("standup")
+    token = site.token(grants={"publish": ["mic"]})
+    answer = await site.call("POST", "/v2/whip?roomId=standup", token=token, data=PUBLISH, headers=SDP, status=403)
+    assert answer["code"] == 4093 and "webcam" in answer["message"]
+    assert not site.node.media.conference.rooms

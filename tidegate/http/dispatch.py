@@ -109,9 +109,9 @@ async def _read_body(endpoint: Endpoint, request: web.Request) -> tuple[bytes, A
         return b"", None
     raw = await request.read()
     if raw and request.content_type != "application/json":
-        raise Problem(415, "send application/json")
+        raise Problem(415, "send the body with Content-Type: application/json")
     if not raw and endpoint.access is Access.CONSOLE and request.content_type != "application/json":
-        raise Problem(415, "send application/json")  # a plain form of another site must not pass for a request of ours
+        raise Problem(415, "send the body with Content-Type: application/json")  # a plain form of another site must not pass for a request of ours
     try:
         data = json.loads(raw or b"{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
