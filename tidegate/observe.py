@@ -11,7 +11,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from sfu.conference import ConnectionChanged
+from sfu.io.signalling import SignallingServer
 from sfu.io.udp import Buckets, MediaServer
+from tidegate.events.bus import EventBus
+from tidegate.events.recorder import Recorder
 
 JOIN_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -41,13 +44,17 @@ class MediaCollector(Collector):
         yield _by_direction("tidegate_nack_packets", "Packets asked for again", stats.nack_in, stats.nack_out)
         yield _by_direction("tidegate_rtx_packets", "Retransmissions", stats.rtx_in, stats.rtx_out)
         yield _by_direction("tidegate_pli", "Keyframe requests", stats.pli_in, stats.pli_out)
-        yield _counter("tidegate_twcc_feedback", "Transport-wide feedback sent to publishers", stats.twcc_out)
+        yield CounterMetricFamily("tidegate_twcc_feedback", "Transport-wide feedback sent to publishers", stats.twcc_out)
         drops = CounterMetricFamily("tidegate_drops", "Datagrams and packets dropped", labels=["reason"])
         for reason, count in conference.drops.counts.items():
             drops.add_metric([reason.value], count)
         yield drops
-        yield _counter("tidegate_udp_datagrams", "Datagrams sent", server.sender.datagrams)
-        yield _counter("tidegate_udp_sends", "System calls they took", server.sender.calls)
+        yield CounterMetricFamily("tidegate_udp_datagrams", "Datagrams sent", server.sender.datagrams)
+        yield CounterMetricFamily("tidegate_udp_sends", "System calls they took", server.sender.calls)
+        yield _by_direction("tidegate_rtcp_packets", "RTCP packets", stats.rtcp_in, stats.rtcp_out)
+        yield CounterMetricFamily(
+            "tidegate_nack_unanswered_packets", "Asked for by subscribers when they were no longer kept", stats.nack_unanswered
+        )
         yield _histogram(
             "tidegate_forwarding_seconds", "From a batch's first read to its last write", server.forwarding
         )
@@ -55,12 +62,45 @@ class MediaCollector(Collector):
         yield _histogram("tidegate_join_seconds", "From a connection's description to media", self._joins)
 
 
+class SignallingCollector(Collector):
+    """Reads the WebSockets' counters."""
+
+    def __init__(self, signalling: SignallingServer) -> None:
+        self._signalling = signalling
+
+    def collect(self) -> Iterable[object]:
+        stats = self._signalling.stats
+        yield GaugeMetricFamily("tidegate_sockets", "Open signalling sockets", self._signalling.connections)
+        yield _by_direction("tidegate_signalling_messages", "Signalling messages", stats.messages_in, stats.messages_out)
+        results = CounterMetricFamily("tidegate_sockets_results", "What became of signalling sockets", labels=["result"])
+        for name in ("opened", "closed", "refused", "joined", "resumed", "errors", "too_much", "not_reading"):
+            results.add_metric([name], getattr(stats, name))
+        yield results
+
+
+class EventsCollector(Collector):
+    """Reads what tells the outside: an event that is dropped or fails here is missing in the store or at a reader."""
+
+    def __init__(self, recorder: Recorder, bus: EventBus) -> None:
+        self._recorder, self._bus = recorder, bus
+
+    def collect(self) -> Iterable[object]:
+        lost = CounterMetricFamily("tidegate_events_lost", "Events that the store or readers missed", labels=["where"])
+        lost.add_metric(["store_queue_full"], self._recorder.dropped)
+        lost.add_metric(["store_failed"], self._recorder.failed)
+        lost.add_metric(["bus_full"], self._bus.dropped)
+        yield lost
+        yield CounterMetricFamily("tidegate_events", "Events published", self._bus.published)
+        yield GaugeMetricFamily("tidegate_event_readers", "Open /v2/events streams", self._bus.readers)
+
+
 class Metrics:
     """The registry of a node."""
 
-    def __init__(self, server: MediaServer) -> None:
+    def __init__(self, server: MediaServer, signalling: SignallingServer, recorder: Recorder, bus: EventBus) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(MediaCollector(server))
+        for collector in (MediaCollector(server), SignallingCollector(signalling), EventsCollector(recorder, bus)):
+            self._registry.register(collector)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
@@ -73,10 +113,6 @@ def settle_garbage_collector() -> None:
     """What the start made stays: full collections need not look at it, which keeps their pauses short."""
     gc.collect()
     gc.freeze()
-
-
-def _counter(name: str, words: str, value: float) -> CounterMetricFamily:
-    return CounterMetricFamily(name, words, value)
 
 
 def _by_direction(name: str, words: str, inbound: int, outbound: int) -> CounterMetricFamily:

@@ -145,7 +145,7 @@ class Node:
             ice_servers=lambda: ice_servers(config.rtc, wall=time.time()),
         )
         self._stack.callback(self.whip.close)
-        self.metrics = Metrics(self.media)
+        self.metrics = Metrics(self.media, self.signalling, self.recorder, self.bus)
         self.pages = Pages(web_root())
 
     def make_app(self) -> web.Application:

@@ -72,3 +72,25 @@ async def test_the_numbers_after_a_stream_was_forwarded(tmp_path):
     assert of(after, "tidegate_rooms") == of(after, "tidegate_participants") == of(after, "tidegate_tracks") == 0
     packets = [of(metrics, "tidegate_rtp_packets_total", direction="in") for metrics in (before, during, after)]
     assert packets == sorted(packets)  # a counter does not fall when those whom it counted leave
+
+
+async def test_sockets_and_events_are_counted(tmp_path):
+    async with running_node(tmp_path) as site, aiohttp.ClientSession() as http:
+        await site.room()
+        async with http.ws_connect(f"{site.url}/v2/signal") as socket:
+            await socket.send_json({"id": 1, "method": "join", "params": {"token": site.token(), "roomId": "standup"}})
+            assert "result" in await socket.receive_json(timeout=10)
+            await site.node.recorder.flush()
+            during = await read_metrics(site)
+        refused = await http.ws_connect(f"{site.url}/v2/signal")
+        await refused.send_str("not JSON")
+        await refused.receive(timeout=10)
+        await refused.close()
+        after = await read_metrics(site)
+    assert of(during, "tidegate_sockets") == 1
+    assert of(during, "tidegate_sockets_results_total", result="joined") == 1
+    assert of(during, "tidegate_signalling_messages_total", direction="in") == 1
+    assert of(during, "tidegate_signalling_messages_total", direction="out") >= 1
+    assert of(during, "tidegate_events_total") >= 2  # the session began, somebody joined
+    assert of(after, "tidegate_sockets_results_total", result="errors") == 1
+    assert all(value == 0 for key, value in after.items() if key[0] == "tidegate_events_lost_total")
