@@ -147,10 +147,6 @@ class Transport:
         """Where everything but answers of STUN goes."""
         return self.ice.selected
 
-    @property
-    def is_connected(self) -> bool:
-        return self.state is TransportState.CONNECTED
-
     # In
 
     def receive_datagram(self, data: bytes, path: Path, *, now: float) -> None:

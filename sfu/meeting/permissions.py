@@ -91,10 +91,6 @@ class Grants:
                 return False
         return True
 
-    def restricted(self, other: Grants) -> Grants:
-        """What both have."""
-        return Grants(**{name: getattr(self, name) & getattr(other, name) for name in FIELD_NAMES})
-
     def added_since(self, before: Grants) -> Grants:
         """What this has and `before` had not."""
         changes = {name: getattr(self, name) and not getattr(before, name) for name in FIELD_NAMES if name != "publish"}

@@ -80,7 +80,3 @@ class Negotiation:
     remote: RemoteTransport | None
     media: tuple[NegotiatedMedia, ...]
     ice_restart: bool = False
-
-    def by_mid(self, mid: str) -> NegotiatedMedia | None:
-        """The m-line with this mid that is not rejected."""
-        return next((m for m in self.media if m.mid == mid and not m.rejected), None)

@@ -236,7 +236,7 @@ def test_application_data_is_counted(connected: TransportPair):
     connected.client.send_application_data(b"sctp")
     connected.exchange()
     assert connected.count(DropReason.DTLS_APPLICATION_DATA) == 1
-    assert connected.server.is_connected
+    assert connected.server.state is TransportState.CONNECTED
 
 
 def test_without_a_sink_packets_are_counted(connected: TransportPair):
@@ -302,7 +302,7 @@ def test_authenticated_signs_of_life_renew_consent(connected: TransportPair, sig
         else:
             connected.client.send_rtcp(rtcp())
         connected.exchange()
-    assert connected.server.is_connected
+    assert connected.server.state is TransportState.CONNECTED
 
 
 @pytest.mark.parametrize(
