@@ -9,30 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from media.errors import ConfigError
 from sfu.config import SfuConfig
 from sfu.io.signalling_config import SignallingConfig
+from tidegate.config.egress import (
+    BroadcastConfig,
+    ComposeConfig,
+    RecordingConfig,
+    StorageConfig,
+    WebhookConfig,
+    WorkersConfig,
+)
+from tidegate.config.setting import setting
 
 AUTO = "auto"  # rtc.announce_ips: ask the STUN server
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
-
-
-def setting(
-    default: Any,
-    *,
-    env: str | None = None,
-    secret: bool = False,
-    minimum: float | None = None,
-    maximum: float | None = None,
-) -> Any:
-    """A field with what the loader needs beside its type.
-
-    `env`: a second name of its variable after `TIDEGATE_`, the flag's; `secret`: never shown; bounds are inclusive.
-    """
-    return field(default=default, metadata={"env": env, "secret": secret, "minimum": minimum, "maximum": maximum})
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +146,7 @@ class RetentionConfig:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingConfig:
-    """The guard of requests that we make for others: webhooks, RTMP targets, imports. None is made yet."""
+    """The guard of requests that we make for others: webhooks, RTMP targets."""
 
     allow: tuple[str, ...] = ()
     """Networks (CIDR) allowed although loopback, link-local or private; plain http is allowed for them too."""
@@ -189,6 +183,12 @@ class Config:
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     outgoing: OutgoingConfig = field(default_factory=OutgoingConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    compose: ComposeConfig = field(default_factory=ComposeConfig)
+    recording: RecordingConfig = field(default_factory=RecordingConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    broadcast: BroadcastConfig = field(default_factory=BroadcastConfig)
+    webhooks: WebhookConfig = field(default_factory=WebhookConfig)
 
     @property
     def store_url(self) -> str:
@@ -227,6 +227,8 @@ class Config:
             raise ConfigError("auth.api_secret", "at least 32 characters, else tokens could be guessed")
         if self.store.url and not self.store.url.startswith(("sqlite+aiosqlite:", "postgresql+asyncpg:")):
             raise ConfigError("store.url", "starts with sqlite+aiosqlite:///path or postgresql+asyncpg://user@host/name")
+        self.storage.validate()
+        self.webhooks.validate()
         if self.http.port and self.http.port == self.rtmp.port:
             raise ConfigError("rtmp.port", f"{self.rtmp.port} is http.port already")
 

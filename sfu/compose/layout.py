@@ -1,0 +1,1 @@
+"""Geometry of a composition: which box of the canvas shows whom. Pure."""
