@@ -44,6 +44,8 @@ from tidegate.http.dispatch import check_address
 from tidegate.http.origin import RequestOrigin
 from tidegate.observe import Metrics
 from tidegate.pages import Pages, web_root
+from tidegate.storage import make_storage
+from tidegate.storage.links import Links
 from tidegate.store import ApiKey, Store, open_store
 
 log = logging.getLogger(__name__)
@@ -104,6 +106,8 @@ class Node:
         self.key: ApiKey = await keysfile.prepare(config, self.store, os.urandom)
         logs.hide(self.key.secret)
         await self.store.recover()
+        self.storage = make_storage(config.storage, config.data_dir)
+        self.links = Links(self.store.settings, random_bytes=os.urandom, wall=time.time, hours=config.recording.url_hours)
 
         dtls_context = DtlsContext(Certificate.generate(wall=time.time()))
         clock = WallClock(wall=time.time(), now=time.monotonic())
@@ -155,6 +159,8 @@ class Node:
             auth=config.auth,
             store=self.store,
             meetings=self.commands,
+            storage=self.storage,
+            links=self.links,
             bus=self.bus,
             wall=time.time,
             now=time.monotonic,

@@ -22,6 +22,8 @@ from tidegate.config.model import AuthConfig, LimitsConfig
 from tidegate.events.bus import EventBus
 from tidegate.http.context import HttpContext
 from tidegate.http.routes import create_app
+from tidegate.storage.disk import DiskStorage
+from tidegate.storage.links import Links
 from tidegate.store import ApiKey, Room, RoomOptions, Store, open_store
 
 
@@ -144,6 +146,8 @@ async def running_api(
         auth=AuthConfig(),
         store=store,
         meetings=meetings,
+        storage=DiskStorage(folder / "recordings"),
+        links=Links(store.settings, random_bytes=os.urandom, wall=wall, hours=1),
         bus=bus,
         wall=wall,
         now=now,

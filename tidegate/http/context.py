@@ -15,9 +15,18 @@ from media.ids import RandomBytes
 from sfu.meeting.participant import CloseReason
 from sfu.meeting.permissions import Grants
 from tidegate.config.model import AuthConfig, LimitsConfig
+from tidegate.egress.requests import (
+    BroadcastRequest,
+    BroadcastTarget,
+    CompositionPatch,
+    MergeRequest,
+    RecordingRequest,
+)
 from tidegate.events.bus import EventBus
 from tidegate.http.ratelimit import RateLimiter
-from tidegate.store import Store
+from tidegate.storage import Storage
+from tidegate.storage.links import Links
+from tidegate.store import Broadcast, Recording, Store, Transcoding
 
 
 class Meetings(Protocol):
@@ -36,6 +45,39 @@ class Meetings(Protocol):
         ...
 
 
+class Egress(Protocol):
+    """Commands on what leaves a meeting. Whoever calls has found the row and checked the right to it.
+
+    Each returns the row as it is in the store then. Refusals: PeerError or Problem, nothing begun and nothing half-made
+    (409 such a one runs already, or it has ended; 404 nobody is in the room, or no such participant or track; 429 no room
+    for another pipeline; 507 the disk is full).
+    """
+
+    async def start_recording(self, request: RecordingRequest) -> Recording:
+        """Its state is `starting`."""
+        ...
+
+    async def stop_recording(self, recording_id: str) -> Recording:
+        """Begin its end: returns when that is written, not when the file is whole."""
+        ...
+
+    async def start_broadcast(self, request: BroadcastRequest) -> Broadcast: ...
+
+    async def stop_broadcast(self, broadcast_id: str) -> Broadcast: ...
+
+    async def add_output(self, broadcast_id: str, target: BroadcastTarget) -> Broadcast: ...
+
+    async def remove_output(self, broadcast_id: str, output_id: str) -> Broadcast: ...
+
+    async def update_composition(self, row_id: str, patch: CompositionPatch) -> Recording | Broadcast:
+        """Change how a running recording or broadcast looks."""
+        ...
+
+    async def start_merge(self, request: MergeRequest) -> Transcoding: ...
+
+    async def cancel_merge(self, transcoding_id: str) -> Transcoding: ...
+
+
 async def _nothing() -> None:
     """Stands for the recorder where there is none."""
 
@@ -48,6 +90,8 @@ class HttpContext:
     auth: AuthConfig
     store: Store
     meetings: Meetings
+    storage: Storage
+    links: Links
     bus: EventBus
     wall: Callable[[], float]
     now: Callable[[], float]
@@ -66,6 +110,8 @@ class HttpContext:
     """Names (lower case) that the operator gave this server: the only ones for which `--dev` opens the door."""
     flush: Callable[[], Awaitable[None]] = _nothing
     """Waits until what the meeting plane told so far is in the store (`Recorder.flush`)."""
+    egress: Egress = field(default=None)  # type: ignore[assignment]
+    """Set once media workers can be had."""
     key_limiter: RateLimiter = field(init=False)
     address_limiter: RateLimiter = field(init=False)
     sign_in_limiter: RateLimiter = field(init=False)

@@ -1,6 +1,7 @@
 """State that outlives the process: SQLite by default, PostgreSQL by URL. The same tests run on both.
 
-`open_store(url)` gives a `Store`; its repositories are `projects`, `keys`, `rooms`, `sessions`, `idempotency`, `settings`.
+`open_store(url)` gives a `Store`; its repositories are `projects`, `keys`, `rooms`, `sessions`, `recordings`,
+`broadcasts`, `transcodings`, `idempotency`, `settings`.
 Rows come back detached: plain values, safe to keep.
 """
 
@@ -21,14 +22,30 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async
 from media.errors import ConfigError
 from media.ids import RandomBytes
 from tidegate.store import schema
+from tidegate.store.broadcasts import Broadcasts
 from tidegate.store.idempotency import IdempotencyKeys, Settings
 from tidegate.store.keys import Keys, Projects
+from tidegate.store.media_models import Broadcast, Recording, Transcoding
 from tidegate.store.models import ApiKey, Project, Room, Session, SessionParticipant
+from tidegate.store.recordings import Recordings, Transcodings
 from tidegate.store.repository import Page
 from tidegate.store.rooms import RoomOptions, Rooms
 from tidegate.store.sessions import Sessions
 
-__all__ = ["ApiKey", "Page", "Project", "Room", "RoomOptions", "Session", "SessionParticipant", "Store", "open_store"]
+__all__ = [
+    "ApiKey",
+    "Broadcast",
+    "Page",
+    "Project",
+    "Recording",
+    "Room",
+    "RoomOptions",
+    "Session",
+    "SessionParticipant",
+    "Store",
+    "Transcoding",
+    "open_store",
+]
 
 BUSY_SECONDS = 10  # SQLite: a writer waits this long for another one
 
@@ -43,6 +60,9 @@ class Store:
         self.keys = Keys(sessions, random_bytes, wall)
         self.rooms = Rooms(sessions, random_bytes, wall)
         self.sessions = Sessions(sessions, random_bytes, wall)
+        self.recordings = Recordings(sessions, random_bytes, wall)
+        self.broadcasts = Broadcasts(sessions, random_bytes, wall)
+        self.transcodings = Transcodings(sessions, random_bytes, wall)
         self.idempotency = IdempotencyKeys(sessions, random_bytes, wall)
         self.settings = Settings(sessions, random_bytes, wall)
 

@@ -64,3 +64,12 @@ class Settings(Repository):
     async def set(self, project_id: str, name: str, value: Any) -> None:
         async with self.transaction() as session:
             await session.merge(Setting(project_id=project_id, name=name, value=value, updated_at=self.now_ms()))
+
+    async def once(self, project_id: str, name: str, value: Any) -> Any:
+        """What is kept under the name; `value` where nothing was. Two who ask at once get the same."""
+        try:
+            async with self.transaction() as session:
+                session.add(Setting(project_id=project_id, name=name, value=value, updated_at=self.now_ms()))
+            return value
+        except IntegrityError:
+            return await self.get(project_id, name)

@@ -1,0 +1,126 @@
+"""Files on this machine's disk, under one folder. Everything that touches the disk runs in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from media.errors import ConfigError
+from tidegate.storage.ports import StorageError, Stored
+
+
+def folder_of(url: str) -> Path:
+    """The folder of a file:// URL."""
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise ConfigError("storage.url", f"{url!r} names no absolute folder: write file:///path")
+    return Path(unquote(parts.path))
+
+
+class DiskStorage:
+    """`root` is made when the first file comes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    async def put_file(self, local: Path, path: str) -> Stored:
+        return await self._in_thread(self._put, local, path)
+
+    async def find(self, path: str) -> Stored | None:
+        return await self._in_thread(self._find, path)
+
+    async def fetch(self, path: str, local: Path) -> None:
+        await self._in_thread(self._fetch, path, local)
+
+    async def delete(self, path: str) -> None:
+        await self._in_thread(self._delete, path)
+
+    async def url(self, path: str, expires: float) -> str | None:
+        return None
+
+    def local_path(self, path: str) -> Path | None:
+        return self.root / checked(path)
+
+    async def free_bytes(self) -> int | None:
+        return await self._in_thread(self._free)
+
+    async def _in_thread(self, work, *arguments):
+        try:
+            return await asyncio.to_thread(work, *arguments)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StorageError(f"the disk says: {error.strerror}") from error
+
+    def _put(self, local: Path, path: str) -> Stored:
+        target = self.root / checked(path)
+        size = local.stat().st_size
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _sync(local)
+            os.replace(local, target)
+        except OSError:
+            # Another file system: what is half copied must not be taken for the file.
+            part = target.with_name(f".{target.name}.part")
+            try:
+                shutil.copyfile(local, part)
+                _sync(part)
+                os.replace(part, target)
+            except OSError:
+                part.unlink(missing_ok=True)
+                raise
+            local.unlink()
+        _sync(target.parent)
+        return Stored(path, size)
+
+    def _find(self, path: str) -> Stored | None:
+        try:
+            return Stored(path, (self.root / checked(path)).stat().st_size)
+        except FileNotFoundError:
+            return None
+
+    def _fetch(self, path: str, local: Path) -> None:
+        """A second name for the same bytes where the file system can, so that nothing is copied."""
+        source = self.root / checked(path)
+        try:
+            os.link(source, local)
+        except FileNotFoundError:
+            raise StorageError("the file is not there") from None
+        except OSError:
+            shutil.copyfile(source, local)
+
+    def _delete(self, path: str) -> None:
+        target = self.root / checked(path)
+        target.unlink(missing_ok=True)
+        for folder in target.parents:  # those that it leaves empty
+            if folder == self.root or not folder.is_relative_to(self.root):
+                break
+            with suppress(OSError):
+                folder.rmdir()
+
+    def _free(self) -> int:
+        folder = self.root
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
+
+
+def _sync(path: Path) -> None:
+    """On the disk, not only in its cache: the file's row is about to say that it is safe."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def checked(path: str) -> PurePosixPath:
+    """A relative path that stays below where it is put. StorageError for any other: a bug of the caller."""
+    parts = PurePosixPath(path)
+    if not path or parts.is_absolute() or ".." in parts.parts or "\0" in path:
+        raise StorageError(f"{path!r} is no path in a storage")
+    return parts

@@ -1,0 +1,51 @@
+"""The seam between those who make files and where the files are kept. Paths in a storage are relative, with slashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class StorageError(Exception):
+    """Storing, signing or deleting did not work; trying again later may. The words hold no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file that is whole and safe in the storage."""
+
+    path: str
+    size: int
+
+
+class Storage(Protocol):
+    """Never blocks the loop. Raises StorageError, and FileNotFoundError for a local file that is not there."""
+
+    async def put_file(self, local: Path, path: str) -> Stored:
+        """Keep a finished file; it leaves `local` once it is safe here, never before. Overwrites what has that path."""
+        ...
+
+    async def find(self, path: str) -> Stored | None:
+        """What is kept under a path."""
+        ...
+
+    async def fetch(self, path: str, local: Path) -> None:
+        """A copy of a kept file, for a worker to read: `local` is made."""
+        ...
+
+    async def delete(self, path: str) -> None:
+        """Forget a file; one that is not there is no error."""
+        ...
+
+    async def url(self, path: str, expires: float) -> str | None:
+        """An address that anybody can read the file from for so many seconds; None where only this node has it."""
+        ...
+
+    def local_path(self, path: str) -> Path | None:
+        """Where the file is on this machine's disk; None when it is elsewhere."""
+        ...
+
+    async def free_bytes(self) -> int | None:
+        """What still fits; None: nobody knows, or it has no end."""
+        ...
