@@ -16,16 +16,19 @@ MergeTask = Literal["composite-merge", "meeting-recording-merge", "stereo-merge"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What can change while a composition runs. Fields are those of `sfu.compose.messages.Scene`, pictures as bytes (PNG, JPEG, WebP)."""
+    """What can change while a composition runs: the fields of `sfu.compose.messages.Scene`, and the pictures it names."""
 
     layout: dict[str, Any] = field(default_factory=lambda: {"type": "GRID"})
     theme: Literal["DARK", "LIGHT"] = "DARK"
     background_color: str | None = None
-    background_image: bytes | None = field(default=None, repr=False)
+    background_image: str | None = None
     watermark_text: str | None = None
-    watermark_image: bytes | None = field(default=None, repr=False)
+    watermark_image: str | None = None
     watermark_position: Literal["top-left", "top-right", "bottom-left", "bottom-right"] = "bottom-right"
     show_names: bool = True
+    images: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Files (PNG, JPEG, WebP by their first bytes, not decoded yet) that the pipeline's directory must hold, by the names
+    that the layout and the fields above have for them. Another picture has another name: it is made from its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Composition:
 
 @dataclass(frozen=True, slots=True)
 class CompositionPatch:
-    """`changes`: fields of `Look` with their new values. `config`: laid over the row's config, key by key."""
+    """`changes`: fields of `Look` with their new values (`images`: further ones). `config`: laid over the row's config, key by key."""
 
     changes: Mapping[str, Any]
     config: dict[str, Any]
