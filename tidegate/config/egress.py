@@ -20,6 +20,8 @@ class WorkersConfig:
     """Cores that pipelines may be estimated to take together. 0: as many as the machine has, less half a core for the node."""
     nice: int = setting(10, minimum=0, maximum=19)
     """Added to the workers' niceness: calls come first."""
+    spare: int = setting(1, minimum=0, maximum=8)
+    """Workers that wait with their libraries loaded, some 50 MB each: a pipeline starts at once also on a busy machine."""
     stop_timeout: float = setting(30.0, minimum=1)
     """Seconds from the request to stop until SIGTERM: finalising a long file takes some. SIGKILL follows 5 s later."""
     heartbeat_timeout: float = setting(15.0, minimum=2)
