@@ -18,6 +18,8 @@ class Descriptor:
     tl0picidx: int | None
     tl0picidx_offset: int
     size: int
+    tid: int = 0  # temporal layer
+    layer_sync: bool = False  # Y: refers to nothing above the base layer
 
 
 def parse(payload: bytes) -> Descriptor:
@@ -26,7 +28,8 @@ def parse(payload: bytes) -> Descriptor:
         first = payload[0]
         at = 1
         picture_id = tl0picidx = None
-        picture_id_offset = picture_id_bits = tl0picidx_offset = 0
+        picture_id_offset = picture_id_bits = tl0picidx_offset = tid = 0
+        layer_sync = False
         if first & 0x80:  # X
             flags = payload[1]
             at = 2
@@ -45,13 +48,17 @@ def parse(payload: bytes) -> Descriptor:
                 tl0picidx_offset = at
                 at += 1
             if flags & 0x30:  # T or K
+                if flags & 0x20:
+                    tid, layer_sync = payload[at] >> 6, bool(payload[at] & 0x20)
                 at += 1
     except IndexError as exc:
         raise ParseError("VP8 descriptor is cut off") from exc
     if at > len(payload):
         raise ParseError("VP8 descriptor is cut off")
     start = first & 0x17 == 0x10  # S set, PID zero
-    return Descriptor(start, picture_id, picture_id_offset, picture_id_bits, tl0picidx, tl0picidx_offset, at)
+    return Descriptor(
+        start, picture_id, picture_id_offset, picture_id_bits, tl0picidx, tl0picidx_offset, at, tid, layer_sync
+    )
 
 
 def is_keyframe(payload: bytes) -> bool:
