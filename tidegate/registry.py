@@ -36,6 +36,7 @@ from tidegate.config.model import AUTO, Config, split_host_port
 from tidegate.events import housekeeping
 from tidegate.events.autoclose import AutoClose
 from tidegate.events.bus import EventBus
+from tidegate.events.log import EventLog
 from tidegate.events.recorder import Recorder
 from tidegate.http import routes
 from tidegate.http.console_guard import is_from_this_machine
@@ -123,9 +124,10 @@ class Node:
         conference.context.candidates = host_candidates(self.addresses, self.media.port)
 
         self.commands = MeetingCommands(self.media)
-        self.bus = EventBus(time.time)
-        self.auto_close = AutoClose(self.store, self.commands, self.bus, time.monotonic)
-        self.recorder = Recorder(self.store, self.bus, self.auto_close, time.time)
+        self.bus = EventBus()
+        self.events = EventLog(self.store, self.bus, config.webhooks)
+        self.auto_close = AutoClose(self.store, self.commands, self.events, time.monotonic)
+        self.recorder = Recorder(self.store, self.events, self.auto_close, time.time)
         self.media.add_listener(self.recorder.listen)
         self.origin = RequestOrigin(config.http)
         self.doorkeeper = Doorkeeper(self.store, time.time, leeway=config.auth.clock_leeway)
@@ -162,6 +164,7 @@ class Node:
             storage=self.storage,
             links=self.links,
             bus=self.bus,
+            events=self.events,
             wall=time.time,
             now=time.monotonic,
             random_bytes=os.urandom,

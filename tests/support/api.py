@@ -20,6 +20,7 @@ from sfu.meeting.permissions import Grants
 from tests.support.clock import Clock
 from tidegate.config.model import AuthConfig, LimitsConfig
 from tidegate.events.bus import EventBus
+from tidegate.events.log import EventLog
 from tidegate.http.context import HttpContext
 from tidegate.http.routes import create_app
 from tidegate.storage.disk import DiskStorage
@@ -140,7 +141,8 @@ async def running_api(
 ) -> AsyncIterator[Api]:
     wall, now = Clock(), Clock(1000.0)
     store = await open_store(f"sqlite+aiosqlite:///{folder / 'store.db'}", wall=wall)
-    meetings, bus = FakeMeetings(), EventBus(wall)
+    meetings, bus = FakeMeetings(), EventBus()
+    events = EventLog(store, bus)
     context = HttpContext(
         limits=limits or LimitsConfig(),
         auth=AuthConfig(),
@@ -149,6 +151,7 @@ async def running_api(
         storage=DiskStorage(folder / "recordings"),
         links=Links(store.settings, random_bytes=os.urandom, wall=wall, hours=1),
         bus=bus,
+        events=events,
         wall=wall,
         now=now,
         random_bytes=os.urandom,

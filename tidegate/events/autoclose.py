@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sfu.meeting.participant import CloseReason
-from tidegate.events.bus import EventBus
+from tidegate.events.log import EventLog, NewEvent
 from tidegate.store import Room, Store
 
 log = logging.getLogger("tidegate.events")
@@ -25,10 +25,10 @@ class RoomEnder(Protocol):
 class AutoClose:
     """`started` and `ended` are told by the recorder; `run` is a task of the application. `now` is monotonic seconds."""
 
-    def __init__(self, store: Store, meetings: RoomEnder, bus: EventBus, now: Callable[[], float]) -> None:
+    def __init__(self, store: Store, meetings: RoomEnder, events: EventLog, now: Callable[[], float]) -> None:
         self._store = store
         self._meetings = meetings
-        self._bus = bus
+        self._events = events
         self._now = now
         self._deadlines: dict[str, tuple[float, Room]] = {}
         self._wake = asyncio.Event()
@@ -54,13 +54,14 @@ class AutoClose:
             self._meetings.end_room(room.room_id, CloseReason.ROOM_CLOSE)
 
     async def _deactivate(self, room: Room) -> None:
+        data = {"meetingId": room.room_id, "customRoomId": room.custom_room_id}
         try:
-            await self._store.rooms.set_disabled(room.project_id, room.room_id, True)
+            await self._events.write(
+                NewEvent("room-disabled", room.project_id, room.room_id, None, data),
+                change=lambda tx: self._store.rooms.set_disabled(room.project_id, room.room_id, True, tx=tx),
+            )
         except Exception:
             log.exception("cannot deactivate a room", extra={"room": room.room_id})  # its session ends all the same
-            return
-        data = {"meetingId": room.room_id, "customRoomId": room.custom_room_id}
-        self._bus.publish("room-disabled", room.project_id, room.room_id, data)
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -1,6 +1,6 @@
 """Events within the process: who publishes does not wait, who reads has a bounded queue of their own.
 
-Nothing is kept: a reader sees what happens from its subscription on.
+The bus keeps nothing: a reader sees what happens from its subscription on, and replays what was before from the store.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.store.event_models import Event
+
 SLICE = 16  # readers served between two turns of the loop, so that many of them cannot hold it up
 BACKLOG = 10_000  # events waiting to be handed out; bounds memory when the loop is far behind
 READER_QUEUE = 256  # events one reader may have waiting, unless told otherwise; one further behind is disconnected
@@ -18,7 +20,7 @@ READER_QUEUE = 256  # events one reader may have waiting, unless told otherwise;
 
 @dataclass(frozen=True, slots=True)
 class BusEvent:
-    """`type` is a webhook name of the reference (`participant-joined`) or ours; `time` Unix seconds."""
+    """`id` grows; `type` is a webhook name of the reference (`participant-joined`) or ours; `time` Unix seconds."""
 
     id: int
     type: str
@@ -28,6 +30,15 @@ class BusEvent:
     time: float
     hidden: bool = False
     """About a participant of whom nobody in the room may hear: for moderators only."""
+    session_id: str | None = None
+    subject: str | None = None
+
+    @classmethod
+    def from_row(cls, row: Event) -> BusEvent:
+        """As the log keeps it."""
+        return cls(
+            row.id, row.type, row.project_id, row.room_id, row.data, row.created_at / 1000, row.hidden, row.session_id, row.subject
+        )
 
 
 class EventReader:
@@ -50,14 +61,18 @@ class EventReader:
         if self.is_closed or not self._wanted(event):
             return
         if len(self._events) >= self._limit:
-            self.is_behind = True
-            self._events.clear()
-            self.close()
-            if self._on_behind is not None:
-                self._on_behind()
+            self.cut_off()
             return
         self._events.append(event)
         self._wake.set()
+
+    def cut_off(self) -> None:
+        """It missed something: it is closed and told so, and goes on from the store when it comes again."""
+        self.is_behind = True
+        self._events.clear()
+        self.close()
+        if self._on_behind is not None:
+            self._on_behind()
 
     async def next(self) -> BusEvent | None:
         while not self._events:
@@ -76,24 +91,21 @@ class EventReader:
 class EventBus:
     """`publish` from anywhere in the loop; `run()` is a task owned by the application."""
 
-    def __init__(self, wall: Callable[[], float]) -> None:
-        self._wall = wall
+    def __init__(self) -> None:
         self._readers: dict[EventReader, None] = {}
         self._backlog: deque[BusEvent] = deque()
         self._wake = asyncio.Event()
-        self._next_id = 1
         self.published = 0
         self.dropped = 0
 
-    def publish(
-        self, event_type: str, project_id: str, room_id: str | None, data: dict[str, Any], *, hidden: bool = False
-    ) -> None:
-        """Hand out an event to all readers that want it, in the order of the calls."""
+    def publish(self, event: BusEvent) -> None:
+        """Hand out an event to all readers that want it, in the order of the calls: for `EventLog`, after the commit."""
         if len(self._backlog) >= BACKLOG:
             self.dropped += 1
+            for reader in list(self._readers):
+                reader.cut_off()
             return
-        self._backlog.append(BusEvent(self._next_id, event_type, project_id, room_id, data, self._wall(), hidden))
-        self._next_id += 1
+        self._backlog.append(event)
         self.published += 1
         self._wake.set()
 

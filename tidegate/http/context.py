@@ -23,6 +23,7 @@ from tidegate.egress.requests import (
     RecordingRequest,
 )
 from tidegate.events.bus import EventBus
+from tidegate.events.log import EventLog
 from tidegate.http.ratelimit import RateLimiter
 from tidegate.storage import Storage
 from tidegate.storage.links import Links
@@ -93,6 +94,8 @@ class HttpContext:
     storage: Storage
     links: Links
     bus: EventBus
+    events: EventLog
+    """Events of REST commands are written with their change."""
     wall: Callable[[], float]
     now: Callable[[], float]
     random_bytes: RandomBytes

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import PeerError
 from sfu.meeting.participant import CloseReason
 from tidegate import auth
 from tidegate.auth import Identity
+from tidegate.events.log import NewEvent
 from tidegate.http import answers, models, render
 from tidegate.http.context import HttpContext
 from tidegate.http.endpoint import Call, Endpoint
@@ -53,11 +55,20 @@ async def create(call: Call) -> dict[str, Any]:
         multi_composition=_plain(body.multi_composition),
         allowed_participant_ids=body.allowed_participant_ids,
     )
-    room, made = await call.context.store.rooms.create(call.who.project_id, call.who.api_key, options)
-    if made:
-        data = {"meetingId": room.room_id, "customRoomId": room.custom_room_id}
-        call.context.bus.publish("room-created", room.project_id, room.room_id, data)
+
+    async def save(room: Room) -> None:
+        async def add(tx: AsyncSession) -> None:
+            tx.add(room)
+
+        await call.context.events.write(_event("room-created", room), change=add)
+
+    room, _ = await call.context.store.rooms.create(call.who.project_id, call.who.api_key, options, save=save)
     return _render(call, room)
+
+
+def _event(kind: str, room: Room) -> NewEvent:
+    data = {"meetingId": room.room_id, "customRoomId": room.custom_room_id}
+    return NewEvent(kind, room.project_id, room.room_id, None, data)
 
 
 async def list_rooms(call: Call) -> dict[str, Any]:
@@ -92,15 +103,14 @@ async def update(call: Call) -> dict[str, Any]:
 
 async def set_disabled(context: HttpContext, room: Room, disabled: bool) -> Room:
     """A room that is disabled ends the session that runs in it."""
-    changed = await context.store.rooms.set_disabled(room.project_id, room.room_id, disabled)
+    events = [_event("room-disabled" if disabled else "room-enabled", room)] if room.disabled != disabled else []
+    changed = await context.events.write(
+        *events, change=lambda tx: context.store.rooms.set_disabled(room.project_id, room.room_id, disabled, tx=tx)
+    )
     if changed is None:
         raise unknown_room()
     if disabled:
         context.meetings.end_room(room.room_id, CloseReason.MEETING_END_API)
-    if room.disabled != disabled:
-        event = "room-disabled" if disabled else "room-enabled"
-        data = {"meetingId": room.room_id, "customRoomId": room.custom_room_id}
-        context.bus.publish(event, room.project_id, room.room_id, data)
     return changed
 
 

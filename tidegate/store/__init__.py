@@ -1,7 +1,7 @@
 """State that outlives the process: SQLite by default, PostgreSQL by URL. The same tests run on both.
 
 `open_store(url)` gives a `Store`; its repositories are `projects`, `keys`, `rooms`, `sessions`, `recordings`,
-`broadcasts`, `transcodings`, `idempotency`, `settings`.
+`broadcasts`, `transcodings`, `events`, `idempotency`, `settings`.
 Rows come back detached: plain values, safe to keep.
 """
 
@@ -23,6 +23,7 @@ from media.errors import ConfigError
 from media.ids import RandomBytes
 from tidegate.store import schema
 from tidegate.store.broadcasts import Broadcasts
+from tidegate.store.events import Events
 from tidegate.store.idempotency import IdempotencyKeys, Settings
 from tidegate.store.keys import Keys, Projects
 from tidegate.store.media_models import Broadcast, Recording, Transcoding
@@ -63,6 +64,7 @@ class Store:
         self.recordings = Recordings(sessions, random_bytes, wall)
         self.broadcasts = Broadcasts(sessions, random_bytes, wall)
         self.transcodings = Transcodings(sessions, random_bytes, wall)
+        self.events = Events(sessions, random_bytes, wall)
         self.idempotency = IdempotencyKeys(sessions, random_bytes, wall)
         self.settings = Settings(sessions, random_bytes, wall)
 

@@ -53,6 +53,15 @@ class Repository:
         async with self._sessions() as session, session.begin():
             yield session
 
+    @asynccontextmanager
+    async def within(self, tx: AsyncSession | None) -> AsyncIterator[AsyncSession]:
+        """The caller's transaction, or one of our own."""
+        if tx is not None:
+            yield tx
+            return
+        async with self.transaction() as own:
+            yield own
+
     def new_id(self) -> str:
         return document_id(self.random_bytes)
 

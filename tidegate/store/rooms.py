@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.ids import room_code
 from tidegate.store.models import Room
@@ -31,8 +33,13 @@ DEFAULT_AUTO_CLOSE = {"type": "session-ends", "duration": 480}  # minutes
 
 
 class Rooms(Repository):
-    async def create(self, project_id: str, api_key: str, options: RoomOptions) -> tuple[Room, bool]:
-        """A new room, or the one that has this customRoomId already (then False: its options stay as they are)."""
+    async def create(
+        self, project_id: str, api_key: str, options: RoomOptions, *, save: Callable[[Room], Awaitable[None]] | None = None
+    ) -> tuple[Room, bool]:
+        """A new room, or the one that has this customRoomId already (then False: its options stay as they are).
+
+        `save` adds the row in a transaction of the caller's and lets IntegrityError through; it may be called again.
+        """
         for _ in range(ROOM_CODE_TRIES):
             if options.custom_room_id is not None:
                 known = await self._by_custom_id(project_id, options.custom_room_id)
@@ -40,12 +47,15 @@ class Rooms(Repository):
                     return known, False
             room = self._new(project_id, api_key, options)
             try:
-                async with self.transaction() as session:
-                    session.add(room)
+                await (save or self._save)(room)
                 return room, True
             except IntegrityError:
                 continue  # made by somebody else in between, or the code is taken
         raise RuntimeError("no free room id found")
+
+    async def _save(self, room: Room) -> None:
+        async with self.transaction() as session:
+            session.add(room)
 
     def _new(self, project_id: str, api_key: str, options: RoomOptions) -> Room:
         now = self.now_ms()
@@ -90,8 +100,10 @@ class Rooms(Repository):
                 rows = rows.where(or_(Room.room_id == name, Room.custom_room_id == name))
         return await self.page(rows, (Room.created_at.desc(), Room.id.desc()), page, per_page)
 
-    async def set_disabled(self, project_id: str, room_id: str, disabled: bool) -> Room | None:
+    async def set_disabled(
+        self, project_id: str, room_id: str, disabled: bool, *, tx: AsyncSession | None = None
+    ) -> Room | None:
         where = (Room.project_id == project_id, Room.room_id == room_id)
-        async with self.transaction() as session:
+        async with self.within(tx) as session:
             await session.execute(update(Room).where(*where).values(disabled=disabled, updated_at=self.now_ms()))
-        return await self.one_or_none(select(Room).where(*where))
+            return (await session.execute(select(Room).where(*where))).scalars().first()

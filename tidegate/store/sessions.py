@@ -1,4 +1,7 @@
-"""Sessions of rooms, and who was in them."""
+"""Sessions of rooms, and who was in them.
+
+What changes them takes `tx`, the caller's transaction: their events are written with them (`EventLog.write`).
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ LOG_ENTRIES = 500  # of one log of one participant; the oldest go first, so that
 
 
 class Sessions(Repository):
-    async def start(self, room: Room, session_id: str, start_ms: int) -> Session:
-        """A room has become occupied."""
-        session = Session(
+    def make(self, room: Room, session_id: str, start_ms: int) -> Session:
+        """The row of a session that begins; not kept by this."""
+        return Session(
             id=session_id,
             project_id=room.project_id,
             room_id=room.room_id,
@@ -29,13 +32,19 @@ class Sessions(Repository):
             end=None,
             end_reason=None,
         )
-        async with self.transaction() as database:
+
+    async def start(
+        self, room: Room, session_id: str, start_ms: int, *, tx: AsyncSession | None = None
+    ) -> Session:
+        """A room has become occupied."""
+        session = self.make(room, session_id, start_ms)
+        async with self.within(tx) as database:
             database.add(session)
         return session
 
-    async def end(self, session_id: str, end_ms: int, reason: str) -> None:
+    async def end(self, session_id: str, end_ms: int, reason: str, *, tx: AsyncSession | None = None) -> None:
         """Close the session, and the logs that are still open. An ended one stays as it is."""
-        async with self.transaction() as database:
+        async with self.within(tx) as database:
             await _end(database, Session.id == session_id, end_ms, reason)
 
     async def end_left_over(self, reason: str) -> int:
@@ -165,9 +174,10 @@ class Sessions(Repository):
         device_info: dict[str, Any],
         hidden: bool,
         at_ms: int,
+        tx: AsyncSession | None = None,
     ) -> None:
         """Somebody came, or came back under the same participantId: then their time log goes on."""
-        async with self.transaction() as database:
+        async with self.within(tx) as database:
             person = await _person(database, session.id, participant_id)
             if person is None:
                 person = SessionParticipant(
@@ -185,21 +195,27 @@ class Sessions(Repository):
             person.timelog = open_log(person.timelog, at_ms)
             person.is_active = True
 
-    async def left(self, session_id: str, participant_id: str, at_ms: int) -> None:
-        async with self.transaction() as database:
+    async def left(
+        self, session_id: str, participant_id: str, at_ms: int, *, tx: AsyncSession | None = None
+    ) -> None:
+        async with self.within(tx) as database:
             person = await _person(database, session_id, participant_id)
             if person is not None:
                 _close_logs(person, at_ms)
 
-    async def renamed(self, session_id: str, participant_id: str, name: str, meta_data: Any) -> None:
+    async def renamed(
+        self, session_id: str, participant_id: str, name: str, meta_data: Any, *, tx: AsyncSession | None = None
+    ) -> None:
         where = (SessionParticipant.session_id == session_id, SessionParticipant.participant_id == participant_id)
-        async with self.transaction() as database:
+        async with self.within(tx) as database:
             values = {"name": clean(name), "meta_data": clean(meta_data)}
             await database.execute(update(SessionParticipant).where(*where).values(**values))
 
-    async def log(self, session_id: str, participant_id: str, log: str, on: bool, at_ms: int) -> None:
+    async def log(
+        self, session_id: str, participant_id: str, log: str, on: bool, at_ms: int, *, tx: AsyncSession | None = None
+    ) -> None:
         """`log` (one of LOGS) goes on or off."""
-        async with self.transaction() as database:
+        async with self.within(tx) as database:
             person = await _person(database, session_id, participant_id)
             if person is not None:
                 change = open_log if on else close_log

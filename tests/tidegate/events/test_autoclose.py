@@ -9,6 +9,7 @@ from sfu.meeting.participant import CloseReason
 from tests.support.clock import Clock
 from tidegate.events.autoclose import AutoClose
 from tidegate.events.bus import EventBus
+from tidegate.events.log import EventLog
 from tidegate.store import RoomOptions
 
 
@@ -35,7 +36,7 @@ def meetings():
 
 @pytest.fixture
 def auto_close(store, meetings, now):
-    return AutoClose(store, meetings, EventBus(now), now)
+    return AutoClose(store, meetings, EventLog(store, EventBus()), now)
 
 
 async def make_room(store, **config):
@@ -66,6 +67,8 @@ async def test_and_the_room_is_deactivated_if_it_says_so(store, auto_close, meet
     now.time += 60
     await auto_close.close_due()
     assert (await store.rooms.find_live(room.room_id)).disabled and len(meetings.ended) == 1
+    told = await store.events.after(room.project_id, 0)
+    assert [(event.type, event.room_id) for event in told] == [("room-disabled", room.room_id)]
 
 
 async def test_a_session_that_ended_by_itself_is_forgotten(store, auto_close, meetings, now):

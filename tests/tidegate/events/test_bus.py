@@ -5,12 +5,24 @@ from contextlib import asynccontextmanager, suppress
 
 from tests.support.api import until
 from tidegate.events import bus as bus_module
-from tidegate.events.bus import EventBus
+from tidegate.events.bus import BusEvent, EventBus
+
+
+class Numbered:
+    """What the log does: ids that grow."""
+
+    def __init__(self, bus):
+        self.bus, self.last = bus, 0
+
+    def publish(self, kind, data=None):
+        self.last += 1
+        self.bus.publish(BusEvent(self.last, kind, "project", "room", data or {}, 7.0))
 
 
 @asynccontextmanager
 async def running_bus():
-    bus = EventBus(lambda: 7.0)
+    bus = EventBus()
+    bus.log = Numbered(bus)
     task = asyncio.create_task(bus.run())
     yield bus
     task.cancel()
@@ -23,7 +35,7 @@ async def test_readers_get_what_they_want_in_order():
         everything = bus.subscribe(lambda event: True)
         some = bus.subscribe(lambda event: event.type == "b")
         for kind in "abab":
-            bus.publish(kind, "project", "room", {"n": bus.published})
+            bus.log.publish(kind, {"n": bus.published})
         got = [await everything.next() for _ in range(4)]
         assert [(event.type, event.id, event.data["n"], event.time) for event in got] == [
             ("a", 1, 0, 7.0), ("b", 2, 1, 7.0), ("a", 3, 2, 7.0), ("b", 4, 3, 7.0),
@@ -33,10 +45,10 @@ async def test_readers_get_what_they_want_in_order():
 
 async def test_a_reader_sees_nothing_from_before():
     async with running_bus() as bus:
-        bus.publish("old", "project", None, {})
+        bus.log.publish("old")
         await until(lambda: not bus._backlog)
         reader = bus.subscribe(lambda event: True)
-        bus.publish("new", "project", None, {})
+        bus.log.publish("new")
         assert (await reader.next()).type == "new"
 
 
@@ -46,11 +58,11 @@ async def test_who_falls_behind_is_closed_and_nobody_else():
         slow = bus.subscribe(lambda event: True, limit=3, on_behind=lambda: told.append(True))
         good = bus.subscribe(lambda event: True)
         for _ in range(4):
-            bus.publish("a", "project", None, {})
+            bus.log.publish("a")
         assert [(await good.next()).id for _ in range(4)] == [1, 2, 3, 4]
         assert slow.is_behind and slow.is_closed and told == [True] and await slow.next() is None
         assert bus.readers == 1
-        bus.publish("a", "project", None, {})
+        bus.log.publish("a")
         assert (await good.next()).id == 5
 
 
@@ -59,7 +71,7 @@ async def test_many_readers_are_served_in_slices(monkeypatch):
     async with running_bus() as bus:
         served = []
         readers = [bus.subscribe(lambda event, n=n: bool(served.append(n)) or True) for n in range(5)]
-        bus.publish("a", "project", None, {})
+        bus.log.publish("a")
         turns = []
         while len(served) < 5:
             await asyncio.sleep(0)
@@ -70,10 +82,14 @@ async def test_many_readers_are_served_in_slices(monkeypatch):
 
 async def test_the_backlog_is_bounded(monkeypatch):
     monkeypatch.setattr(bus_module, "BACKLOG", 2)
-    bus = EventBus(lambda: 0.0)
+    bus = EventBus()
+    told = []
+    reader = bus.subscribe(lambda event: True, on_behind=lambda: told.append(True))
+    log = Numbered(bus)
     for _ in range(5):
-        bus.publish("a", "project", None, {})
+        log.publish("a")
     assert (bus.published, bus.dropped) == (2, 3)
+    assert reader.is_behind and told == [True] and bus.readers == 0, "a reader must not go on as if it had missed nothing"
 
 
 async def test_close_wakes_who_waits():

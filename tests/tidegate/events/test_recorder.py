@@ -15,6 +15,7 @@ from sfu.meeting.permissions import Grants, Source
 from tests.support.clock import Clock
 from tidegate.events import recorder as recorder_module
 from tidegate.events.autoclose import AutoClose
+from tidegate.events.log import EventLog
 from tidegate.events.recorder import Recorder
 from tidegate.store import Room, RoomOptions, Store
 
@@ -23,10 +24,12 @@ SESSION = "c" * 24
 
 @dataclass
 class Bus:
+    """Takes what the log hands out, as readers would see it."""
+
     events: list = field(default_factory=list)
 
-    def publish(self, kind, project_id, room_id, data, *, hidden=False):
-        self.events.append((kind, data, hidden, project_id, room_id))
+    def publish(self, event):
+        self.events.append((event.type, event.data, event.hidden, event.project_id, event.room_id))
 
     @property
     def kinds(self):
@@ -84,13 +87,19 @@ class Stage:
         return int((self.wall.time - ago) * 1000)
 
 
+def idle_recorder(store, wall):
+    events = EventLog(store, Bus())
+    return Recorder(store, events, AutoClose(store, NoMeetings(), events, wall), wall)
+
+
 @pytest.fixture
 async def stage(store, wall):
     key = await store.first_key()
     room, _ = await store.rooms.create(key.project_id, key.api_key, RoomOptions(custom_room_id="standup"))
     bus = Bus()
-    auto_close = AutoClose(store, NoMeetings(), bus, Clock(0.0))
-    recorder = Recorder(store, bus, auto_close, wall)
+    events = EventLog(store, bus)
+    auto_close = AutoClose(store, NoMeetings(), events, Clock(0.0))
+    recorder = Recorder(store, events, auto_close, wall)
     task = asyncio.create_task(recorder.run())
     yield Stage(recorder, store, bus, wall, room, auto_close)
     task.cancel()
@@ -216,7 +225,7 @@ async def test_a_store_that_fails_costs_one_row_and_no_event(stage, monkeypatch)
 async def test_the_queue_is_bounded_and_lives_go_before_the_rest(store, wall, monkeypatch):
     monkeypatch.setattr(recorder_module, "QUEUE", 2)
     monkeypatch.setattr(recorder_module, "QUEUE_LIVES", 3)
-    recorder = Recorder(store, Bus(), AutoClose(store, NoMeetings(), Bus(), wall), wall)  # nobody drains it
+    recorder = idle_recorder(store, wall)  # nobody drains it
     of = {"room_id": "r", "session_id": "s", "participant_id": "p", "inner_id": "i", "hidden": False}
     for _ in range(3):
         recorder.listen(happened.ParticipantDisconnected(**of))
@@ -227,7 +236,7 @@ async def test_the_queue_is_bounded_and_lives_go_before_the_rest(store, wall, mo
 
 
 async def test_flush_does_not_wait_for_a_recorder_that_has_ended(store, wall):
-    recorder = Recorder(store, Bus(), AutoClose(store, NoMeetings(), Bus(), wall), wall)
+    recorder = idle_recorder(store, wall)
     await recorder.flush()
     waiting = asyncio.create_task(recorder.run())
     await asyncio.sleep(0)
