@@ -11,7 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from media.codecs import Kind
+from media.errors import UsageError
 from media.ids import document_id
+from media.ports import PacketSource
+from sfu.listener import Listener
 from sfu.meeting.checks import UNCHANGED
 from sfu.meeting.participant import CloseReason, JoinRequest, Participant, Quality, Track
 from sfu.meeting.permissions import Grants, Source
@@ -107,6 +110,31 @@ class Conference(Switchboard):
 
     def set_grants(self, by: Participant, participant_id: str, grants: Grants, *, now: float) -> None:
         self._room(by, now).set_grants(by, participant_id, grants, now=now)
+
+    def pin(
+        self,
+        by: Participant,
+        participant_id: str,
+        *,
+        cam: bool | None = None,
+        share: bool | None = None,
+        now: float,
+    ) -> None:
+        """For everybody in the room; None leaves that one as it is. Needs `moderate`."""
+        self._room(by, now).pin(by, participant_id, cam=cam, share=share, now=now)
+
+    def set_room_state(self, room_id: str, name: str, value: dict[str, Any] | None, *, now: float) -> bool:
+        """What is made of a room (`name`: recording, livestream, hls), told to everybody and, until None, to late joiners.
+
+        False when nobody is in it: there is nobody to tell.
+        """
+        self._now = now
+        room = self.rooms.get(room_id)
+        if room is None or room.ended is not None:
+            return False
+        self._busy[room] = None
+        room.state.set(name, value)
+        return True
 
     def change_grants(self, room_id: str, participant_id: str, changes: dict[str, Any], *, now: float) -> Grants:
         """By the operator's API: a partial Grants in wire form. ParseError when it is not one."""
@@ -252,6 +280,27 @@ class Conference(Switchboard):
         answer, session = peer.receive_play_offer(self.parse_offer(sdp), remote_participant_id, producers, now=now)
         self.table.add(session)
         return answer
+
+    def listen(
+        self, participant: Participant, sink: PacketSource, *, hold_room_seconds: float = 0.0, now: float
+    ) -> Listener:
+        """A recorder's subscriptions as plain RTP and RTCP to `sink`, until it leaves. No connection, no offers.
+
+        ListenerTrackAdded and ListenerTrackRemoved say what comes; what is published already is told by the next events. The
+        room lives on for `hold_room_seconds` without people while this recorder is in it (Room.hold). UsageError unless it was
+        let in hidden, as a recorder.
+        """
+        room = self._room(participant, now)
+        peer = self.peers[participant.inner_id]
+        if not (participant.grants.hidden and participant.grants.recorder) or peer.listener is not None:
+            raise UsageError("only hidden recorders listen, and once")
+        if peer.subscribe is not None:
+            self._drop_session(peer.subscribe)
+        if hold_room_seconds > 0:
+            room.hold(participant, hold_room_seconds, now=now)
+        listener = Listener(participant, sink, self.context, self.listeners)
+        peer.listen(listener, now=now)
+        return listener
 
     def close(self, *, now: float) -> None:
         """End every room; what is to be said stands in events and on the transports."""

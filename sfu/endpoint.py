@@ -229,7 +229,11 @@ class RtpEndpoint:
         if self._next_twcc is not None and now >= self._next_twcc:
             self._send_transport_feedback(now)
         if self._reporter.due is not None and now >= self._reporter.due:
-            self._reporter.report(self.producers, self.consumers, now=now)
+            self.report(now=now)
+
+    def report(self, *, now: float) -> None:
+        """Send reports, due or not; the next are due an interval later."""
+        self._reporter.report(self.producers, self.consumers, now=now)
 
     def _send_transport_feedback(self, now: float) -> None:
         self._next_twcc = None  # armed again by the next arrival

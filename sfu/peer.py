@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from media.codecs import Kind
 from media.errors import PeerError
+from sfu.listener import Listener
 from sfu.meeting.participant import Participant, Track
 from sfu.meeting.refusals import Refusal
 from sfu.producer import Producer
@@ -62,6 +63,8 @@ class Peer:
         self.play: PeerSession | None = None
         self.play_of: str | None = None
         """participant_id whose first audio and video this player takes; None: of whoever has some."""
+        self.listener: Listener | None = None
+        """Of a recorder: takes what is wanted as plain packets; nothing is offered then."""
         self.has_signalling = True
         """False for WHIP and WHEP: nobody is there to make a new connection when this one fails."""
         self.bindings: dict[str, str] = {}  # mid -> track_id, of the publish connection
@@ -117,16 +120,31 @@ class Peer:
         """Offer this track from the next offer on."""
         self.unwant(track.track_id, now=now)
         self._wanted[track.track_id] = _Wanted(track, producer, paused)
+        if self.listener is not None:
+            self.listener.add(track, producer, paused=paused, now=now)
+
+    def listen(self, listener: Listener, *, now: float) -> None:
+        """What is wanted, and will be, goes to this listener."""
+        self.listener = listener
+        for wanted in self._wanted.values():
+            listener.add(wanted.track, wanted.producer, paused=wanted.paused, now=now)
 
     def exchange(self, producer: Producer, *, now: float) -> bool:
         """The track's media was negotiated anew: what is sent of it comes from this producer. Whether it was wanted."""
         wanted = self._wanted.get(producer.id)
-        if wanted is not None:
+        if wanted is None:
+            return False
+        if self.listener is not None:
+            wanted.producer = producer
+            self.listener.exchange(producer, now=now)
+        else:
             self.want(wanted.track, producer, paused=wanted.paused, now=now)
-        return wanted is not None
+        return True
 
     def unwant(self, track_id: str, *, now: float) -> None:
         wanted = self._wanted.pop(track_id, None)
+        if wanted is not None and self.listener is not None:
+            self.listener.remove(track_id, now=now)
         if wanted is not None and wanted.mid is not None and self.subscribe is not None:
             self.subscribe.remove_track(wanted.mid, now=now)
 
@@ -135,13 +153,15 @@ class Peer:
         if wanted is None:
             return
         wanted.paused = paused
+        if self.listener is not None:
+            self.listener.pause(track_id, paused, now=now)
         if wanted.mid is not None and self.subscribe is not None:
             self.subscribe.set_track_paused(wanted.mid, paused, now=now)
 
     def next_offer(self, *, now: float) -> SubscribeOffer | None:
         """What is to be offered now, if anything; one offer is open at a time."""
         session = self.subscribe
-        if session is not None and session.open_offer is not None:
+        if self.listener is not None or (session is not None and session.open_offer is not None):
             return None
         unplaced = [w for w in self._wanted.values() if w.mid is None and not w.refused]
         if session is None:

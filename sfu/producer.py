@@ -12,6 +12,7 @@ from sfu.config import SfuConfig
 from sfu.consumer import Consumer
 from sfu.events import ProducerLayers, ProducerStarted, RtpEvent
 from sfu.router import Router
+from sfu.rtp.extensions import AUDIO_LEVEL
 from sfu.rtp.packet import RtpPacket
 from sfu.rtp.payload import KEYFRAME_DETECTORS, vp8
 from sfu.rtp.reports import SenderReport
@@ -21,6 +22,7 @@ from sfu.stream.link import PublisherLink
 from sfu.stream.receive import RtpStreamRecv
 from sfu.stream.stats import ProducerStats
 
+LOUD_LEVEL = 50  # -dBov; a packet below this is louder: speech is at 20 to 40, rooms and fans at 55 to 80
 AUDIO_HISTORY = 128  # 2.5 s of 20 ms packets; a history made for video would hold 20 s of sound
 
 
@@ -79,6 +81,8 @@ class Producer:
         )
         self._renumbers = params.simulcast and any(codec.name == "VP8" for codec in params.codecs)
         self._started = False
+        self._level_id = params.header_extensions.get(AUDIO_LEVEL) if params.kind is Kind.AUDIO else None
+        self._packets_heard = self._loud_packets = self._loudness = 0  # since `take_levels`
 
     @property
     def consumers(self) -> list[Consumer]:
@@ -150,9 +154,36 @@ class Producer:
         if self.muted:
             self._drops.count(DropReason.RTP_TRACK_MUTED)
         else:
+            if self._level_id is not None:
+                self._hear(packet)
             self.router.route(stream, packet, keyframe=keyframe, now=now)
         if changed:  # only now: the packet itself may be the keyframe that is wanted
             self._send_keyframe_requests(now)
+
+    def _hear(self, packet: RtpPacket) -> None:
+        """RFC 6464 section 3: seven bits of -dBov, so 127 is silence."""
+        for ident, start, end in packet.elements:
+            if ident == self._level_id:
+                if end > start:
+                    level = packet.data[start] & 0x7F
+                    self._packets_heard += 1
+                    self._loudness += 127 - level
+                    if level < LOUD_LEVEL:
+                        self._loud_packets += 1
+                return
+
+    def take_levels(self) -> tuple[int, int, int] | None:
+        """Packets with a level since the last call, loud ones among them, the sum of 127 less their levels.
+
+        None from publishers that tell no levels.
+        """
+        if self._level_id is None:
+            return None
+        heard = self._packets_heard, self._loud_packets, self._loudness
+        if heard[0]:
+            self.stats.audio_level = heard[2] // heard[0] - 127
+        self._packets_heard = self._loud_packets = self._loudness = 0
+        return heard
 
     def _look_into(self, stream: RtpStreamRecv, packet: RtpPacket, now: float) -> bool:
         """Whether a keyframe begins here; keeps what a change of layers will need."""

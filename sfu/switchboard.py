@@ -16,6 +16,7 @@ from media.ids import RandomBytes
 from sfu.config import SfuConfig
 from sfu.dtls import DtlsContext
 from sfu.events import ProducerStarted, RtpEvent
+from sfu.listener import Listener, ListenerEvent, ListenerFailed, ListenerTable
 from sfu.meeting.events import (
     GrantsChanged,
     ParticipantLeft,
@@ -30,8 +31,10 @@ from sfu.meeting.events import (
     TrackUnpublished,
 )
 from sfu.meeting.participant import CloseReason, Participant
+from sfu.meeting.permissions import Source
 from sfu.meeting.refusals import Refusal
 from sfu.meeting.room import Room
+from sfu.meeting.speaker import Level
 from sfu.peer import Peer, SubscribeOffer
 from sfu.producer import Producer
 from sfu.session import PeerSession, Role, SessionContext
@@ -57,7 +60,7 @@ class ConnectionChanged:
     reason: str = ""
 
 
-ConferenceEvent = RoomEvent | SubscribeOffer | ConnectionChanged
+ConferenceEvent = RoomEvent | SubscribeOffer | ConnectionChanged | ListenerEvent
 
 
 class Switchboard:
@@ -83,6 +86,7 @@ class Switchboard:
         self.table = SessionTable(config, self.drops, self.context.touched)
         self._producers: dict[str, Producer] = {}  # by track_id
         self._events: deque[ConferenceEvent] = deque()
+        self.listeners = ListenerTable(self._events)
         self._busy: dict[Room, None] = {}
         self._unsettled: dict[Peer, None] = {}
         self._timers: Timers[Room] = Timers()
@@ -95,7 +99,8 @@ class Switchboard:
 
     @property
     def participants(self) -> int:
-        return len(self.peers)
+        """Recorders, who are ours, are not counted."""
+        return sum(1 for peer in self.peers.values() if not peer.participant.grants.recorder)
 
     @property
     def tracks(self) -> int:
@@ -113,23 +118,31 @@ class Switchboard:
         """Does what is due; `get_timer` says when to come again, a coarse tick will do."""
         self._now = now
         self.table.handle_timer(now=now)
+        self.listeners.handle_timer(now=now)
         while (room := self._timers.pop_due(now)) is not None:
-            room.handle_timer(now=now)
             self._busy[room] = None
+            if room.speakers.due is not None and now >= room.speakers.due:
+                room.speakers.hear(self._levels_of(room), now=now)
+            room.handle_timer(now=now)
 
     def drop_failed(self, *, now: float) -> None:
         """The last datagram or deadline raised, which is a bug of ours: its session ends, the others go on."""
         self._now = now
-        if self.table.serving is not None:
+        if self.listeners.serving is not None:
+            self.listeners.serving.fail("internal error")
+            self.listeners.serving = None
+        elif self.table.serving is not None:
             self._lose_session(self.table.serving, "internal error")
 
     def get_timer(self) -> float | None:
-        times = [t for t in (self.table.get_timer(), self._timers.get_timer()) if t is not None]
-        return min(times) if times else None
+        times = (self.table.get_timer(), self.listeners.get_timer(), self._timers.get_timer())
+        return min((time for time in times if time is not None), default=None)
 
     def next_event(self) -> ConferenceEvent | None:
         """What happened, in order. Draining carries out what the rooms decided."""
-        while not self._events and (self.table.has_events or self._busy or self._unsettled):
+        while not self._events and (
+            self.table.has_events or self._busy or self._unsettled or self.listeners.has_events
+        ):
             self._settle()
         return self._events.popleft() if self._events else None
 
@@ -139,6 +152,8 @@ class Switchboard:
         """One round: sessions tell, rooms decide, peers offer. Each may give the others more to do."""
         while (told := self.table.next_event(now=self._now)) is not None:
             self._handle_session_event(*told)
+        while (listener := self.listeners.next_failed()) is not None:
+            self._lose_listener(listener)
         busy, self._busy = self._busy, {}
         for room in busy:
             self._drain_room(room)
@@ -163,6 +178,7 @@ class Switchboard:
             self._events.append(event)
         if room.ended is None:
             self._timers.arm(room, room.get_timer())
+            self._timers.arm(room, room.speakers.due)
 
     def _carry_out(self, event: RoomEvent) -> None:
         now = self._now
@@ -268,6 +284,29 @@ class Switchboard:
         for session in peer.sessions:
             session.close(now=self._now)
             self.table.forget(session)
+        if peer.listener is not None:
+            peer.listener.close(now=self._now)
+            self.listeners.forget(peer.listener)
+
+    def _lose_listener(self, listener: Listener) -> None:
+        """It can take no packets: whoever listens by it is out."""
+        p = listener.participant
+        self._events.append(ListenerFailed(p.room_id, p.participant_id, p.inner_id, listener.failure or ""))
+        room = self._present(self.peers.get(p.inner_id))
+        if room is not None:
+            room.leave(p, CloseReason.UNKNOWN, now=self._now)
+
+    def _levels_of(self, room: Room) -> list[Level]:
+        """What the microphones of a room told since the last tick."""
+        levels: list[Level] = []
+        for participant in room.participants.values():
+            for track in participant.tracks.values():
+                if track.source is Source.MIC and not track.muted and track.published:
+                    producer = self._producers.get(track.track_id)
+                    heard = producer.take_levels() if producer is not None else None
+                    if heard is not None:
+                        levels.append((participant.participant_id, *heard))
+        return levels
 
     def _lose_session(self, session: PeerSession, reason: str) -> None:
         """A connection failed by itself. Whoever has no signalling to make another is out."""

@@ -20,11 +20,12 @@ from sfu.io import signalling_messages as messages
 from sfu.io.signalling_commands import COMMANDS
 from sfu.io.signalling_config import SignallingConfig
 from sfu.io.signalling_connection import MESSAGE_UNIT_BYTES, Connection, SignallingStats
+from sfu.io.signalling_egress import EgressDesk
 from sfu.io.signalling_events import notices
 from sfu.io.signalling_join import join_request, origin_allowed, welcome
-from sfu.io.signalling_messages import InvalidMessage, JoinParams, Request
+from sfu.io.signalling_messages import InvalidMessage, JoinParams, OpenParams, Request
 from sfu.io.signalling_outbox import Channel, Outbox
-from sfu.io.signalling_ports import Admission, Authorize, MediaServerPort
+from sfu.io.signalling_ports import Admission, Authorize, Egress, MediaServerPort
 from sfu.meeting.checks import check_participant_id
 from sfu.meeting.events import ParticipantLeft, RoomEnding
 from sfu.meeting.participant import CloseReason, Participant, ParticipantState
@@ -50,6 +51,7 @@ class SignallingServer:
         ice_servers: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         own_origin: Callable[[web.Request], str] = lambda request: str(request.url.origin()),
         client_address: Callable[[web.Request], str] = lambda request: request.remote or "?",
+        egress: Egress | None = None,
     ) -> None:
         self.stats = SignallingStats()
         self._server = server
@@ -59,6 +61,7 @@ class SignallingServer:
         self._ice_servers = ice_servers  # asked at each join: TURN credentials expire
         self._own_origin = own_origin  # its pages may use every key
         self._client_address = client_address
+        self._desk = EgressDesk(egress, server.pump)
         self._outbox = Outbox(self._config.max_room_backlog)
         self._connections: set[Connection] = set()
         self._unjoined: Counter[str] = Counter()  # by address
@@ -73,6 +76,7 @@ class SignallingServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.drain(0)
+        await self._desk.close()
         self._server.remove_listener(self._on_event)
         self._outbox.close()
 
@@ -247,6 +251,9 @@ class SignallingServer:
         participant = connection.participant
         if participant is None:
             raise Refusal.NOT_JOINED("join first")
+        if isinstance(request.params, OpenParams):
+            self._desk.begin(connection, participant, request.id, request.method, request.params.root)
+            return
         command = COMMANDS[request.method]
         result = command(self._server.conference, participant, request.params, self._server.now())
         connection.send(messages.answer(request.id, result))

@@ -17,6 +17,7 @@ from sfu.io.signalling_messages import (
     NoParams,
     Params,
     ParticipantParams,
+    PinParams,
     PublishParams,
     SetGrantsParams,
     SubscribeAnswerParams,
@@ -140,6 +141,22 @@ def set_grants(conference: ConferencePort, participant: Participant, params: Set
     return {}
 
 
+def pin(conference: ConferencePort, participant: Participant, params: PinParams, now: float) -> Result:
+    _set_pin(conference, participant, params, True, now)
+    return {}
+
+
+def unpin(conference: ConferencePort, participant: Participant, params: PinParams, now: float) -> Result:
+    _set_pin(conference, participant, params, False, now)
+    return {}
+
+
+def _set_pin(conference: ConferencePort, by: Participant, params: PinParams, pinned: bool, now: float) -> None:
+    cam = pinned if params.type in ("CAM", "SHARE_AND_CAM") else None
+    share = pinned if params.type in ("SHARE", "SHARE_AND_CAM") else None
+    conference.pin(by, params.participant_id, cam=cam, share=share, now=now)
+
+
 COMMANDS: Mapping[str, Command] = {
     "leave": leave,
     "end": end,
@@ -155,6 +172,8 @@ COMMANDS: Mapping[str, Command] = {
     "remove": remove,
     "moderate": moderate,
     "set-grants": set_grants,
+    "pin": pin,
+    "unpin": unpin,
 }
 
 __all__ = ["COMMANDS", "Command", "Params", "Result"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from sfu.conference import ConnectionChanged
 from sfu.io import signalling_messages as messages
-from sfu.io.signalling_messages import participant_to_wire, reason_to_wire, track_to_wire
+from sfu.io.signalling_messages import participant_to_wire, pin_to_wire, reason_to_wire, track_to_wire
 from sfu.meeting.events import (
     GrantsChanged,
     Moderated,
@@ -17,6 +17,9 @@ from sfu.meeting.events import (
     ParticipantLeft,
     ParticipantReconnected,
     ParticipantUpdated,
+    PinChanged,
+    RoomStateChanged,
+    SpeakerChanged,
     TrackMuted,
     TrackPublished,
     TrackUnpublished,
@@ -31,7 +34,7 @@ NORMAL_CLOSURE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One text and its readers: everybody in the room but the participant, or only this stay of it."""
+    """One text and its readers: everybody in the room but the participant ("": nobody), or only this stay of it."""
 
     participant_id: str
     inner_id: str
@@ -64,6 +67,13 @@ def notices(event: Any) -> list[Notice]:
             return _others(event, "track-unpublished", data)
         case TrackMuted():
             return _muted(event)
+        case SpeakerChanged():
+            return [_everybody("speaker-changed", {"participantId": event.participant_id})]
+        case PinChanged():
+            data = pin_to_wire(event.participant_id, cam=event.cam, share=event.share, by=event.by)
+            return [_everybody("pin-state-changed", data)]
+        case RoomStateChanged() if event.value is not None:
+            return [_everybody(f"{event.name}-state-changed", event.value)]
         case Moderated():
             data = {"source": event.source.value, "enabled": event.enabled, "by": event.by}
             return [_own(event, "moderated", data)]
@@ -80,6 +90,10 @@ def _others(event: ParticipantEvent, name: str, data: dict[str, Any]) -> list[No
     if event.hidden:
         return []
     return [Notice(event.participant_id, event.inner_id, messages.event(name, data), True)]
+
+
+def _everybody(name: str, data: dict[str, Any]) -> Notice:
+    return Notice("", "", messages.event(name, data), True)
 
 
 def _own(event: Any, name: str, data: dict[str, Any]) -> Notice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sfu.io.signalling_messages import MODES, JoinParams, participant_to_wire
+from sfu.io.signalling_messages import MODES, JoinParams, participant_to_wire, pin_to_wire
 from sfu.io.signalling_ports import Admission
 from sfu.meeting.participant import JoinRequest, Participant
 from sfu.meeting.room import Room
@@ -53,6 +53,12 @@ def welcome(
             for other in room.participants.values()
             if other is not participant and not other.hidden
         ],
+        "activeSpeakerId": room.speakers.active,
+        "pins": [
+            pin_to_wire(participant_id, cam=pin.cam, share=pin.share, by=pin.by)
+            for participant_id, pin in room.pins.pins.items()
+        ],
+        "state": dict(room.state.values),
         "grants": participant.grants.to_wire(),
         "iceServers": ice_servers,
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 from pydantic.alias_generators import to_camel
 
 from media.codecs import Kind
@@ -129,7 +129,15 @@ class SetGrantsParams(ParticipantParams):
     grants: dict[str, Any]
 
 
-METHODS: Mapping[str, type[Params]] = {
+class PinParams(ParticipantParams):
+    type: Literal["SHARE_AND_CAM", "CAM", "SHARE"] = "SHARE_AND_CAM"
+
+
+class OpenParams(RootModel[dict[str, Any]]):
+    """Any object: whoever carries the request out looks into it."""
+
+
+METHODS: Mapping[str, type[BaseModel]] = {
     "join": JoinParams,
     "leave": NoParams,
     "end": NoParams,
@@ -145,6 +153,13 @@ METHODS: Mapping[str, type[Params]] = {
     "remove": ParticipantParams,
     "moderate": ModerateParams,
     "set-grants": SetGrantsParams,
+    "pin": PinParams,
+    "unpin": PinParams,
+    "start-recording": OpenParams,
+    "stop-recording": OpenParams,
+    "start-livestream": OpenParams,
+    "stop-livestream": OpenParams,
+    "update-composition": OpenParams,
     "ping": NoParams,
 }
 
@@ -160,7 +175,7 @@ class Request:
 
     id: int
     method: str
-    params: Params
+    params: BaseModel
 
 
 class InvalidMessage(Exception):
@@ -303,6 +318,10 @@ def participant_to_wire(info: ParticipantInfo) -> dict[str, Any]:
         "version": info.version,
         "tracks": [track_to_wire(track) for track in info.tracks],
     }
+
+
+def pin_to_wire(participant_id: str, *, cam: bool, share: bool, by: str | None) -> dict[str, Any]:
+    return {"participantId": participant_id, "state": {"cam": cam, "share": share}, "pinnedBy": by}
 
 
 def time_to_wire(wall: float) -> str:

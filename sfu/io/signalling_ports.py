@@ -29,6 +29,18 @@ Authorize = Callable[[str, str, str | None], Awaitable[Admission]]
 """`await authorize(token, room_id, participant_id)`: PeerError when it is refused. `room_id` may be a custom room id."""
 
 
+class Egress(Protocol):
+    """What the application does at a participant's request: recordings, broadcasts, compositions."""
+
+    async def command(self, participant: Participant, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """The result of `method` (a key of `signalling_egress.GRANTS`), or PeerError.
+
+        Whether the grants allow it has been looked at, `params` is any JSON object of bounded size. The participant may leave
+        meanwhile: the command goes on and its answer is not sent. Bounds its own time. Cancelled when the server closes.
+        """
+        ...
+
+
 class ConferencePort(Protocol):
     """Conference as signalling sees it. Refusals are PeerError. Each command of a room is Room's, carried out at once."""
 
@@ -107,6 +119,10 @@ class ConferencePort(Protocol):
     ) -> None: ...
 
     def set_grants(self, by: Participant, participant_id: str, grants: Grants, *, now: float) -> None: ...
+
+    def pin(
+        self, by: Participant, participant_id: str, *, cam: bool | None, share: bool | None, now: float
+    ) -> None: ...
 
 
 class MediaServerPort(Protocol):

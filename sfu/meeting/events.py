@@ -6,6 +6,7 @@ Values in them are snapshots: they say what was true when it happened.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sfu.meeting.participant import CloseReason, ParticipantInfo, Quality, Track
 from sfu.meeting.permissions import Grants, Source
@@ -168,3 +169,32 @@ class TrackDemand(ParticipantEvent):
 
     track_id: str
     quality: Quality | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerChanged(RoomEvent):
+    """Who speaks now, by participant_id; None: nobody. `order`: all who have spoken and are present, latest first."""
+
+    participant_id: str | None
+    order: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PinChanged(RoomEvent):
+    """What of a participant is pinned for everybody, as it is now. `by` None: nobody to be named.
+
+    Not told when the participant leaves: its pins are gone with it.
+    """
+
+    participant_id: str
+    cam: bool
+    share: bool
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoomStateChanged(RoomEvent):
+    """What is made of the room: `name` is recording, livestream or hls. `value` None: it is forgotten."""
+
+    name: str
+    value: dict[str, Any] | None

@@ -1,163 +1,30 @@
-"""The rules of a meeting: who is in, what they publish, who gets it, who may tell whom what.
+"""The rules of a meeting: what participants publish, who gets it, who may tell whom what.
 
 Commands come in as method calls and return or raise PeerError; facts leave by `next_event()`. No SDP, no JSON, no
-sockets: Conference reads the events and moves media. Tracks are in tracks.py, wishes in subscription.py.
+sockets: Conference reads the events and moves media. Who is in is in occupancy.py, tracks are in tracks.py, wishes in
+subscription.py.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
-from media.clock import WallClock
 from media.codecs import Kind
-from media.ids import BASE62, RandomBytes, inner_id, participant_code, random_text
-from sfu.config import SfuConfig
 from sfu.meeting import checks
 from sfu.meeting.checks import UNCHANGED
-from sfu.meeting.events import (
-    GrantsChanged,
-    Moderated,
-    ParticipantActive,
-    ParticipantDisconnected,
-    ParticipantJoined,
-    ParticipantLeft,
-    ParticipantReconnected,
-    ParticipantUpdated,
-    RoomEnded,
-    RoomEnding,
-    RoomEvent,
-    RoomStarted,
-)
-from sfu.meeting.participant import (
-    Change,
-    CloseReason,
-    JoinRequest,
-    Participant,
-    ParticipantState,
-    Quality,
-    Track,
-)
+from sfu.meeting.events import GrantsChanged, Moderated, ParticipantUpdated
+from sfu.meeting.occupancy import Occupancy
+from sfu.meeting.participant import CloseReason, Participant, Quality, Track
 from sfu.meeting.permissions import Grants, Source
 from sfu.meeting.refusals import Refusal
-from sfu.meeting.subscription import SubscriptionTable
-from sfu.meeting.tracks import TrackTable
-
-RESUME_TOKEN_CHARS = 43  # 256 bits in base 62: guessing one is hopeless
 
 
-class Room:
+class Room(Occupancy):
     """One occupancy, which is one session: it begins with the first who joins and ends when nobody is left.
 
     Methods that take a Participant refuse one that has left with NOT_JOINED; those that take an id refuse an unknown
     one with REMOVE_PARTICIPANT_FAILED. `by` None is the operator's API, which may everything.
     """
-
-    def __init__(
-        self,
-        config: SfuConfig,
-        room_id: str,
-        session_id: str,
-        *,
-        random_bytes: RandomBytes,
-        wall_clock: WallClock,
-        now: float,
-    ) -> None:
-        self.room_id = room_id
-        self.session_id = session_id
-        self.started_at = wall_clock.wall(now)
-        self.participants: dict[str, Participant] = {}  # by participant_id; written here only
-        self.ended: CloseReason | None = None
-        self._config = config
-        self._random_bytes = random_bytes
-        self._wall_clock = wall_clock
-        self._events: deque[RoomEvent] = deque()
-        self._resume_deadlines: dict[str, tuple[float, Participant]] = {}  # by inner_id, soonest first
-        self._subscriptions = SubscriptionTable(room_id, session_id, self._events)
-        self._tracks = TrackTable(config, room_id, session_id, self._events, self._subscriptions, random_bytes)
-        self._events.append(RoomStarted(room_id, session_id, self.started_at))
-
-    # Drained by Conference
-
-    def next_event(self) -> RoomEvent | None:
-        return self._events.popleft() if self._events else None
-
-    def get_timer(self) -> float | None:
-        """Deadlines are entered in the order of time with one constant delay, so the first is the soonest."""
-        for deadline, _ in self._resume_deadlines.values():
-            return deadline
-        return None
-
-    def handle_timer(self, *, now: float) -> None:
-        while (timer := self.get_timer()) is not None and timer <= now:
-            _, participant = next(iter(self._resume_deadlines.values()))
-            self.leave(participant, CloseReason.WEBSOCKET_DISCONNECTED, now=now)
-
-    # Coming and going
-
-    def join(self, request: JoinRequest, *, now: float) -> Participant:
-        """Somebody comes in. A participant of the same id is put out first, unless the new one is refused."""
-        self._check_live()
-        participant_id = request.participant_id
-        if participant_id is None:
-            participant_id = participant_code(self._random_bytes)
-        checks.check_join(request, participant_id, self._config)
-        former = self.participants.get(participant_id)
-        self._check_places(request, former)
-        if former is not None:
-            self._remove(former, CloseReason.DUPLICATE_PARTICIPANT)
-        participant = Participant(
-            room_id=self.room_id,
-            participant_id=participant_id,
-            inner_id=inner_id("PA_", self._random_bytes),
-            display_name=request.display_name,
-            mode=request.mode,
-            grants=request.grants,
-            joined_at=self._wall_clock.wall(now),
-            auto_subscribe=request.auto_subscribe,
-            resume_token=random_text(BASE62, RESUME_TOKEN_CHARS, self._random_bytes),
-            meta_data=request.meta_data,
-            attributes=dict(request.attributes),
-        )
-        participant.apply(Change.ADMITTED)
-        self.participants[participant_id] = participant
-        self._events.append(ParticipantJoined(*self._subject(participant), participant.info()))
-        self._subscriptions.add_subscriber(participant, self._others(participant))
-        return participant
-
-    def set_media(self, participant: Participant, connected: bool, *, now: float) -> None:
-        """The media plane tells that a connection of this participant is up, or that none is any more."""
-        self._check_present(participant)
-        before = participant.state
-        participant.media_connected = connected
-        participant.apply(Change.MEDIA_CONNECTED if connected else Change.MEDIA_LOST)
-        self._report_active(participant, before)
-
-    def detach(self, participant: Participant, *, now: float) -> None:
-        """Signalling dropped without goodbye: everything stays for the resume window."""
-        self._check_present(participant)
-        if participant.state is ParticipantState.DISCONNECTED:
-            return
-        participant.apply(Change.SIGNALLING_LOST)
-        self._resume_deadlines[participant.inner_id] = (now + self._config.resume_window, participant)
-        self._events.append(ParticipantDisconnected(*self._subject(participant)))
-
-    def resume(self, participant: Participant, *, now: float) -> None:
-        """Signalling is back, perhaps before its loss was noticed."""
-        self._check_present(participant)
-        if participant.state is not ParticipantState.DISCONNECTED:
-            return
-        participant.apply(Change.SIGNALLING_BACK)
-        if participant.media_connected:
-            participant.apply(Change.MEDIA_CONNECTED)
-        del self._resume_deadlines[participant.inner_id]
-        self._events.append(ParticipantReconnected(*self._subject(participant)))
-
-    def leave(self, participant: Participant, reason: CloseReason, *, now: float) -> None:
-        self._check_present(participant)
-        self._remove(participant, reason)
-        if all(other.grants.recorder for other in self.participants.values()):
-            self.end(CloseReason.ROOM_CLOSE, now=now)
 
     def remove(self, by: Participant | None, participant_id: str, *, now: float) -> None:
         """Somebody is put out by a moderator, or by the operator's API."""
@@ -169,16 +36,6 @@ class Room:
         if not by.grants.end:
             raise Refusal.UNAUTHORIZED_REQUEST("ending the meeting needs the grant `end`")
         self.end(CloseReason.REMOVE_ALL, now=now)
-
-    def end(self, reason: CloseReason, *, now: float) -> None:
-        """Everybody is out. The room takes no command afterwards."""
-        self._check_live()
-        self._events.append(RoomEnding(self.room_id, self.session_id, reason))
-        self._subscriptions.clear()
-        for participant in list(self.participants.values()):
-            self._remove(participant, reason, ending=True)
-        self.ended = reason
-        self._events.append(RoomEnded(self.room_id, self.session_id, reason, self._wall_clock.wall(now)))
 
     # Tracks
 
@@ -219,12 +76,13 @@ class Room:
     ) -> Track:
         """Media was negotiated for an announced track. Binding again renews what was negotiated."""
         self._check_present(participant)
-        return self._tracks.bind(participant, track_id, codec, simulcast, self._others(participant))
+        track = self._tracks.bind(participant, track_id, codec, simulcast, self._others(participant))
+        return self._expect_speech(track, now)
 
     def start_track(self, participant: Participant, track_id: str, *, now: float) -> Track:
         """The first packet of a track came; with a binding, before or after, it is published."""
         self._check_present(participant)
-        return self._tracks.start(participant, track_id, self._others(participant))
+        return self._expect_speech(self._tracks.start(participant, track_id, self._others(participant)), now)
 
     def unpublish(self, participant: Participant, track_id: str, *, now: float) -> None:
         self._check_present(participant)
@@ -312,8 +170,7 @@ class Room:
             for track in list(participant.tracks.values()):
                 if track.source is source:
                     self._tracks.mute(participant, track.track_id, True)
-        name = None if by is None or by.hidden else by.participant_id
-        self._events.append(Moderated(*self._subject(participant), source, enabled, name))
+        self._events.append(Moderated(*self._subject(participant), source, enabled, _name_of(by)))
 
     def set_grants(self, by: Participant | None, participant_id: str, grants: Grants, *, now: float) -> None:
         """Grants change while the call runs: what is not allowed any more is unpublished, or no longer received."""
@@ -335,21 +192,33 @@ class Room:
         elif before.subscribe and not grants.subscribe:
             self._subscriptions.remove_subscriber(participant, self.participants, told=True)
 
+    def pin(
+        self,
+        by: Participant | None,
+        participant_id: str,
+        *,
+        cam: bool | None = None,
+        share: bool | None = None,
+        now: float,
+    ) -> None:
+        """Pins (True) and unpins (False) somebody's camera and screen share for everybody; None leaves it as it is."""
+        self._check_live()
+        refuse = Refusal.PIN_PARTICIPANT_FAILED if cam or share else Refusal.UNPIN_PARTICIPANT_FAILED
+        if by is not None:
+            self._check_present(by)
+            if not by.grants.moderate:
+                raise refuse("this needs the grant `moderate`")
+        participant = self.participants.get(participant_id)
+        if participant is None or participant.hidden:
+            raise refuse("there is no such participant")
+        self.pins.set(participant_id, cam=cam, share=share, by=_name_of(by))
+
     # Inside
 
-    def _remove(self, participant: Participant, reason: CloseReason, *, ending: bool = False) -> None:
-        if not ending:
-            self._subscriptions.remove_subscriber(participant, self.participants, told=False)
-        for track_id in list(participant.tracks):
-            self._tracks.remove(participant, track_id, subscribed=not ending)
-        del self.participants[participant.participant_id]
-        self._resume_deadlines.pop(participant.inner_id, None)
-        participant.apply(Change.LEFT)
-        self._events.append(ParticipantLeft(*self._subject(participant), reason))
-
-    def _report_active(self, participant: Participant, before: ParticipantState) -> None:
-        if participant.state is ParticipantState.ACTIVE and before is not ParticipantState.ACTIVE:
-            self._events.append(ParticipantActive(*self._subject(participant)))
+    def _expect_speech(self, track: Track, now: float) -> Track:
+        if track.published and track.source is Source.MIC:
+            self.speakers.start(now=now)
+        return track
 
     def _moderated(self, by: Participant | None, participant_id: str) -> Participant:
         """The one to act upon, if `by` may. The hidden are not there for anybody but the operator."""
@@ -363,27 +232,6 @@ class Room:
             raise Refusal.REMOVE_PARTICIPANT_FAILED("there is no such participant")
         return participant
 
-    def _check_places(self, request: JoinRequest, former: Participant | None) -> None:
-        """Recorders are ours and always find a place."""
-        if request.grants.recorder:
-            return
-        limit = self._config.max_participants
-        if request.max_participants is not None:
-            limit = min(limit, request.max_participants)
-        taken = sum(1 for other in self.participants.values() if not other.grants.recorder and other is not former)
-        if taken >= limit:
-            raise Refusal.MAX_PARTICIPANTS_REACHED(f"the room holds {limit} participants")
 
-    def _check_present(self, participant: Participant) -> None:
-        if self.participants.get(participant.participant_id) is not participant:
-            raise Refusal.NOT_JOINED("this participant has left the room")
-
-    def _check_live(self) -> None:
-        if self.ended is not None:
-            raise Refusal.INVALID_MEETING_ID("the meeting has ended")
-
-    def _others(self, participant: Participant) -> list[Participant]:
-        return [other for other in self.participants.values() if other is not participant]
-
-    def _subject(self, participant: Participant) -> tuple[str, str, str, str, bool]:
-        return (self.room_id, self.session_id, participant.participant_id, participant.inner_id, participant.hidden)
+def _name_of(by: Participant | None) -> str | None:
+    return None if by is None or by.hidden else by.participant_id

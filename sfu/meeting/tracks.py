@@ -13,6 +13,7 @@ from sfu.meeting.events import RoomEvent, TrackDiscarded, TrackMuted, TrackPubli
 from sfu.meeting.participant import Mode, Participant, Track
 from sfu.meeting.permissions import Source
 from sfu.meeting.refusals import Refusal
+from sfu.meeting.speaker import SpeakerTable
 from sfu.meeting.subscription import SubscriptionTable
 
 
@@ -26,6 +27,7 @@ class TrackTable:
         session_id: str,
         events: deque[RoomEvent],
         subscriptions: SubscriptionTable,
+        speakers: SpeakerTable,
         random_bytes: RandomBytes,
     ) -> None:
         self._config = config
@@ -33,6 +35,7 @@ class TrackTable:
         self._session_id = session_id
         self._events = events
         self._subscriptions = subscriptions
+        self._speakers = speakers
         self._random_bytes = random_bytes
         self._owners: dict[str, str] = {}  # track_id -> participant_id
 
@@ -115,6 +118,8 @@ class TrackTable:
             return
         participant.tracks[track_id] = track = replace(track, muted=muted)
         self._events.append(TrackMuted(*self._subject(participant), track))
+        if muted and track.source is Source.MIC:
+            self._speakers.silence(participant.participant_id)
 
     def remove(self, participant: Participant, track_id: str, *, subscribed: bool = True) -> None:
         """`subscribed` False when the table of subscriptions is empty already, as a room ends."""
@@ -124,6 +129,8 @@ class TrackTable:
         del participant.tracks[track_id], self._owners[track_id]
         gone = TrackUnpublished if track.published else TrackDiscarded
         self._events.append(gone(*self._subject(participant), track))
+        if track.source is Source.MIC and subscribed:
+            self._speakers.silence(participant.participant_id)
 
     def _replace(self, participant: Participant, before: Track, track: Track, others: list[Participant]) -> Track:
         participant.tracks[track.track_id] = track

@@ -42,6 +42,7 @@ class ProducerStats:
     keyframe_requests: int = 0
     nacks: int = 0
     round_trip_time: float | None = None
+    audio_level: int = -127  # dBov, RFC 6464: of the last packets looked at, while told
 
 
 @dataclass(slots=True)
