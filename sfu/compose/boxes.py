@@ -39,7 +39,9 @@ class Outline:
     @property
     def is_fast_start(self) -> bool:
         """The index stands before the media."""
-        return "moov" in self.names and ("mdat" not in self.names or self.names.index("moov") < self.names.index("mdat"))
+        return "moov" in self.names and (
+            "mdat" not in self.names or self.names.index("moov") < self.names.index("mdat")
+        )
 
 
 def outline(path: Path) -> Outline:

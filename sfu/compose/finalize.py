@@ -206,12 +206,13 @@ class Finalize:
     """`ports.Pipeline` that finalises the files of a killed worker. Takes no media. `FileInfo.start` of its files is 0: when
     they began is known to the node."""
 
-    def __init__(self, spec: FinalizeSpec, *, now: float) -> None:
+    def __init__(self, spec: FinalizeSpec) -> None:
         directory = Path(spec.directory)
         self._finalizer = Finalizer([(directory / Path(name).name, 0.0) for name in spec.names])
         self._count = len(spec.names)
         self._reports: deque[Any] = deque()
-        self._began = self._reported = now
+        self._began: float | None = None
+        self._reported = 0.0  # so that the first step is told of
         self._done = False
 
     def receive_datagram(self, data: bytes, *, now: float) -> None:
@@ -225,6 +226,7 @@ class Finalize:
     def tick(self, *, now: float) -> float:
         if self._done:
             return now + PROGRESS_INTERVAL
+        self._began = now if self._began is None else self._began
         if self._finalizer.step():
             self._finish()
         elif now - self._reported >= PROGRESS_INTERVAL:

@@ -1,0 +1,31 @@
+"""What each stage of a pipeline costs: seconds of this thread's CPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+STAGES = ("decode", "scale", "blend", "encode", "audio", "mux")
+
+
+class Costs:
+    """`of` measures a block; `take_shares` what was spent since the last time, as shares of one core."""
+
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+        self._clock = clock
+        self.total = dict.fromkeys(STAGES, 0.0)
+        self._reported = dict(self.total)
+
+    @contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        began = self._clock()
+        try:
+            yield
+        finally:
+            self.total[stage] += self._clock() - began
+
+    def take_shares(self, elapsed: float) -> dict[str, float]:
+        shares = {name: round((self.total[name] - self._reported[name]) / elapsed, 4) for name in STAGES}
+        self._reported = dict(self.total)
+        return shares
