@@ -39,7 +39,9 @@ class PublishTarget:
         """What somebody else said, fit to be shown: no secret of ours, no control characters, not too long."""
         query = self.app.partition("?")[2]
         name, _, arguments = self.stream_key.partition("?")
-        for secret in sorted({self.stream_key, name, arguments, query, self.user, self.password}, key=len, reverse=True):
+        for secret in sorted(
+            {self.stream_key, name, arguments, query, self.user, self.password}, key=len, reverse=True
+        ):
             if secret:
                 text = text.replace(secret, REDACTED).replace(unquote(secret), REDACTED)
         return _CONTROL.sub(" ", text)[:MAX_SHOWN]
@@ -78,7 +80,7 @@ def parse_target(url: str, stream_key: str = "") -> PublishTarget:
 
 def _split(url: str) -> tuple[str, str, int, str, str, str, str]:
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url, allow_fragments=False)
         host, port = parts.hostname, parts.port
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
     except ValueError:  # its words would quote the address
