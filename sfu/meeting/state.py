@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from typing import Any
 
@@ -26,8 +27,9 @@ class StateTable:
             raise UsageError(f"a room has no state {name!r}")
         if value == self.values.get(name):
             return
-        if value is None:
+        kept = copy.deepcopy(value)
+        if kept is None:
             del self.values[name]
         else:
-            self.values[name] = dict(value)
-        self._events.append(RoomStateChanged(self._room_id, self._session_id, name, value))
+            self.values[name] = kept
+        self._events.append(RoomStateChanged(self._room_id, self._session_id, name, kept))

@@ -10,7 +10,7 @@ import pytest
 from media.drops import DropReason
 from media.errors import PeerError
 from sfu.config import SfuConfig
-from sfu.meeting.events import RoomEnded, RoomStarted, TrackMuted, TrackPublished
+from sfu.meeting.events import RoomEnded, RoomStarted, RoomStateChanged, TrackMuted, TrackPublished
 from sfu.meeting.participant import CloseReason, JoinRequest
 from sfu.meeting.permissions import Grants, Source
 from sfu.rtp.packet import parse
@@ -326,3 +326,21 @@ def test_an_answer_names_our_address_and_fingerprint():
     section = sections(answer)[1]
     assert value_of(section, "candidate").startswith("1 1 udp 2130706431 198.51.100.1 7882")
     assert "a=ice-lite" in sections(answer)[0] and value_of(section, "setup") == "passive"
+
+
+# What is made of a room
+
+
+def test_a_rooms_state_is_set_while_somebody_is_there():
+    lab = Lab()
+    assert not lab.conference.set_room_state("room", "recording", {"status": "RECORDING_STARTED"}, now=lab.now)
+    alice = lab.join("alice")
+    assert lab.conference.set_room_state("room", "recording", {"status": "RECORDING_STARTED"}, now=lab.now)
+    lab.pump()
+    (event,) = lab.told(RoomStateChanged)
+    assert (event.room_id, event.session_id) == ("room", lab.conference.rooms["room"].session_id)
+    lab.conference.end_for_all(alice.participant, now=lab.now)
+    assert not lab.conference.set_room_state("room", "recording", None, now=lab.now), "ended, and not drained yet"
+    lab.pump()
+    lab.join("alice")
+    assert lab.conference.rooms["room"].state.values == {}

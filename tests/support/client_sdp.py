@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.support.webrtc_client import WebRtcClient
 
 OPUS_LINES = ("a=rtpmap:111 opus/48000/2", "a=rtcp-fb:111 transport-cc", "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid")
+AUDIO_LEVEL_LINE = "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 VP8_LINES = (
     "a=rtpmap:96 VP8/90000",
     *(f"a=rtcp-fb:96 {kind}" for kind in ("transport-cc", "ccm fir", "nack", "nack pli")),

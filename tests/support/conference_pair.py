@@ -19,7 +19,7 @@ from sfu.dtls import Certificate, DtlsContext
 from sfu.meeting.participant import JoinRequest, Mode, Participant
 from sfu.meeting.permissions import Grants, Source
 from sfu.peer import SubscribeOffer
-from tests.support.client_sdp import Line, sections, value_of, write_answer, write_offer
+from tests.support.client_sdp import AUDIO_LEVEL_LINE, OPUS_LINES, Line, sections, value_of, write_answer, write_offer
 from tests.support.network import Network, Path
 from tests.support.rtp_peers import Publisher, Receiver, rtp
 from tests.support.webrtc_client import ClientContext, WebRtcClient
@@ -48,10 +48,10 @@ class VideoSender(Publisher):
 
 
 class AudioSender:
-    """Opus in 20 ms packets; each carries its count."""
+    """Opus in 20 ms packets; each carries its count, and its audio level if there is one."""
 
-    def __init__(self, lab: Lab, *, ssrc: int = 2000, first: int = 0) -> None:
-        self.ssrc, self.count, self.running = ssrc, 0, True
+    def __init__(self, lab: Lab, *, ssrc: int = 2000, first: int = 0, level: int | None = None) -> None:
+        self.ssrc, self.count, self.running, self.level = ssrc, 0, True, level
         self._first, self._next = first, lab.now
 
     def receive(self, data: bytes) -> None:
@@ -64,7 +64,8 @@ class AudioSender:
         self.count += 1
         number = self._first + self.count - 1
         payload = b"\xfc" + number.to_bytes(4, "big")
-        return [rtp(number, payload, ssrc=self.ssrc, payload_type=111, timestamp=number * 960)]
+        elements = ((1, bytes([0x80 | self.level])),) if self.level is not None else ()
+        return [rtp(number, payload, ssrc=self.ssrc, payload_type=111, timestamp=number * 960, elements=elements)]
 
 
 class StreamReceiver(Receiver):
@@ -310,7 +311,8 @@ class Browser:
 
     def microphone(self, **more: object) -> AudioSender:
         sender = AudioSender(self.lab, **more)  # type: ignore[arg-type]
-        self.publish(Line("audio", ssrc=sender.ssrc), sources=(Source.MIC,))
+        codec = (*OPUS_LINES, AUDIO_LEVEL_LINE) if sender.level is not None else None
+        self.publish(Line("audio", ssrc=sender.ssrc, codec=codec), sources=(Source.MIC,))
         assert self.publish_leg is not None
         self.publish_leg.senders.append(sender)
         return sender

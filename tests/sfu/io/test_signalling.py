@@ -57,6 +57,9 @@ async def test_join_tells_who_and_what_is_there(at):
         ],
         "grants": {**Grants.full().to_wire(), "moderate": False, "end": False},
         "iceServers": [],
+        "activeSpeakerId": None,
+        "pins": [],
+        "state": {},
     }  # fmt: skip
     assert ben.joined["participant"]["joinedAt"].endswith("Z")
     joined = await ann.skip_to("participant-joined")
