@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import select
 import sys
 import time
 from pathlib import Path
@@ -87,7 +88,10 @@ class Fake:
         time.sleep(3.5)
 
     def garbage(self) -> None:
-        os.write(STDOUT, b'\xff\xfe\n{"type":"nonsense"}\n[[[[\n' + b"x" * 3_000_000 + b'\n{"type":"started"}\n')
+        data = b'\xff\xfe\n{"type":"nonsense"}\n[[[[\n' + b"x" * 3_000_000 + b'\n{"type":"started"}\n'
+        while data:
+            select.select([], [STDOUT], [])
+            data = data[os.write(STDOUT, data) :]
 
     def print_something(self) -> None:
         print("printed by a library", flush=True)

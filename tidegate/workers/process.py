@@ -7,6 +7,7 @@ The end is noticed by a pidfd, so that it is the same on asyncio's loop and on u
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from tidegate.workers.link import WorkerLink, make_pair
 WORKER_COMMAND = (sys.executable, "-P", "-m", "tidegate.workers.worker")
 ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 MAX_ERROR_LINE = 2000  # characters of a line on standard error that are kept
+STDIN_SIZE = 1 << 20  # bytes; what /proc/sys/fs/pipe-max-size allows everybody
 ROOT = Path(__file__).parents[2]  # where the packages are, installed or not
 
 
@@ -43,6 +45,14 @@ def environment() -> dict[str, str]:
     out["PYTHONUTF8"] = "1"
     out["OPENBLAS_NUM_THREADS"] = "1"  # numpy would make a thread for each core at import; pictures need none
     return out
+
+
+def _enlarge(pipe: int) -> None:
+    """What is told before a packet is sent is in the pipe by then, however many people a meeting has."""
+    try:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, STDIN_SIZE)
+    except OSError:  # the user's pipes take too much already: 64 KiB, some 200 people
+        pass
 
 
 class WorkerProcess:
@@ -72,6 +82,7 @@ class WorkerProcess:
         self.returncode: int | None = None
         self.link = WorkerLink(packets, flv)
         assert self._popen.stdin is not None and self._popen.stdout is not None and self._popen.stderr is not None
+        _enlarge(self._popen.stdin.fileno())
         self._stdin = LineWriter(self._popen.stdin.fileno())
         self._stdout = LineReader(self._popen.stdout.fileno(), owner.handle_line, max_line=MAX_LINE)
         self._stderr = LineReader(self._popen.stderr.fileno(), owner.handle_error_line, max_line=MAX_ERROR_LINE)

@@ -167,22 +167,26 @@ class Runner:
 
     def _run_pipeline(self, pipeline: Pipeline) -> None:
         told_stop = False
+        batch: list[bytes] = []
         due = time.monotonic()
         while not pipeline.is_done:
             now = self.turned_at = time.monotonic()
-            # Packets are read before lines and handed on after them: whatever the node wrote before a packet is known by then.
-            batch = self._read_packets()
+            # Packets are read before lines and handed on after all of them: whatever the node wrote before a packet is known by then.
+            batch = batch or self._read_packets()
             moved = self._receive_controls(pipeline, now)
-            for data in batch:
-                pipeline.receive_datagram(data, now=now)
-            if self._stopping and not told_stop:
+            busy = bool(batch)
+            if not self._has_more:
+                for data in batch:
+                    pipeline.receive_datagram(data, now=now)
+                batch = []
+            if self._stopping and not told_stop and not self._has_more:
                 told_stop = moved = True
                 pipeline.receive_control(messages.Stop(), now=now)
             if moved or now >= due:
                 due = pipeline.tick(now=now)
             self._drain(pipeline)
             if not pipeline.is_done:
-                self._sleep_until(due, bool(batch))
+                self._sleep_until(due, busy)
         self._drain(pipeline)
 
     def _sleep_until(self, due: float, busy: bool) -> None:
@@ -195,7 +199,6 @@ class Runner:
                 self._selector.unregister(self._packets)
         longest = PACKET_INTERVAL if busy or self._output.is_waiting else MAX_IDLE
         self._sleep(0.0 if self._has_more else min(longest, due - time.monotonic()))
-        self._has_more = False
 
     def _sleep(self, timeout: float) -> None:
         for key, _ in self._selector.select(max(0.0, timeout)):
@@ -222,7 +225,7 @@ class Runner:
 
     def _receive_controls(self, pipeline: Pipeline, now: float) -> bool:
         """True when there was one."""
-        moved = False
+        moved = self._has_more = False
         for _ in range(LINES):
             line = self._inbox.next_line()
             if line is None:
