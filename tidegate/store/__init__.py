@@ -1,7 +1,7 @@
 """State that outlives the process: SQLite by default, PostgreSQL by URL. The same tests run on both.
 
 `open_store(url)` gives a `Store`; its repositories are `projects`, `keys`, `rooms`, `sessions`, `recordings`,
-`broadcasts`, `transcodings`, `events`, `idempotency`, `settings`.
+`broadcasts`, `transcodings`, `events`, `deliveries`, `webhook_endpoints`, `idempotency`, `settings`.
 Rows come back detached: plain values, safe to keep.
 """
 
@@ -23,6 +23,7 @@ from media.errors import ConfigError
 from media.ids import RandomBytes
 from tidegate.store import schema
 from tidegate.store.broadcasts import Broadcasts
+from tidegate.store.deliveries import Deliveries, WebhookEndpoints
 from tidegate.store.events import Events
 from tidegate.store.idempotency import IdempotencyKeys, Settings
 from tidegate.store.keys import Keys, Projects
@@ -65,6 +66,8 @@ class Store:
         self.broadcasts = Broadcasts(sessions, random_bytes, wall)
         self.transcodings = Transcodings(sessions, random_bytes, wall)
         self.events = Events(sessions, random_bytes, wall)
+        self.deliveries = Deliveries(sessions, random_bytes, wall)
+        self.webhook_endpoints = WebhookEndpoints(sessions, random_bytes, wall)
         self.idempotency = IdempotencyKeys(sessions, random_bytes, wall)
         self.settings = Settings(sessions, random_bytes, wall)
 
@@ -84,6 +87,8 @@ class Store:
     async def recover(self) -> int:
         """After a node was killed: end what it left ongoing. How many sessions that were."""
         await self.idempotency.release_left_over()
+        if self.engine.dialect.name == "sqlite":  # elsewhere another node may be sending
+            await self.deliveries.release_leases()
         return await self.sessions.end_left_over("NODE_STOPPED")
 
     async def answers(self, patience: float) -> bool:

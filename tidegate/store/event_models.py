@@ -94,6 +94,8 @@ class Delivery(Base):
     lease_until: Mapped[int]
     """A node is at it until then; 0 for none."""
     done_at: Mapped[int | None]
+    reason: Mapped[str | None]
+    """Why it is dead, in words."""
 
 
 class DeliveryAttempt(Base):

@@ -144,6 +144,7 @@ class Events(Repository):
             give_up_at=now + account.give_up_ms,
             lease_until=0,
             done_at=None,
+            reason=None,
         )
 
     async def after(
