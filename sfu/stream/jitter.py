@@ -18,6 +18,9 @@ MAX_PACKETS = 4096  # 4 s at 10 Mbit/s; what is beyond drops all that waits, and
 MAX_BYTES = 8 << 20  # the same bound for whoever sends jumbo datagrams
 MAX_DROPOUT = 3000  # RFC 3550 A.1: a greater jump is a restart, believed when a second packet confirms it
 MAX_LATE = 10.0  # seconds: a number we have passed with a time further back than this is no late packet but a restart
+ASK_EARLY = (
+    0.5  # of the time that a hole is waited for: most retransmissions come sooner, and a keyframe takes as long again
+)
 KEYFRAME_INTERVAL = 0.5  # requests for keyframes are not closer together: the encoder needs a round trip to answer
 
 
@@ -87,7 +90,7 @@ class JitterBuffer:
         self._newest_timestamp = 0
         self._suspect: int | None = None  # RFC 3550 A.1 "bad_seq"
         self._awaits_keyframe = self._video
-        self._asks = False  # a first keyframe may be on its way: only what cannot be used makes us ask
+        self._asks = False
         self._broken: int | None = None  # timestamp of the frame that a hole has spoiled
         self._discontinuity = False
         self._last_payload = b""  # the first of the last frame given out
@@ -174,6 +177,7 @@ class JitterBuffer:
         if self._behind is None:
             self._behind = min(self._packets)
         if now < self._due[self._behind]:
+            self._ask_early(self._behind, now)
             return False
         self._lose(self._behind)
         return True
@@ -182,9 +186,10 @@ class JitterBuffer:
         """Numbers from `_next` to before `end` will not come."""
         self.stats.lost += end - self._next
         self._discontinuity = True
-        if self._video and not self._begins_anew(end):
-            self._broken = self._packets[end].timestamp
-        self._awaits_keyframe = self._asks = self._video
+        if self._video:
+            if not self._begins_anew(end):
+                self._broken = self._packets[end].timestamp
+            self._await_keyframe()
         self._next = self._scan = end
         self._behind = None
 
@@ -214,10 +219,11 @@ class JitterBuffer:
         if scan > (self._unwrapper.last or 0):
             return None  # nothing newer waits behind it: giving it up would show nobody anything
         if now < self._due[self._next]:
+            self._ask_early(self._next, now)
             return None
         self._broken = timestamp
-        self._awaits_keyframe = self._asks = self._discontinuity = True
         self.stats.dropped += 1
+        self._await_keyframe()
         self._drop(scan)
         return self._next
 
@@ -226,7 +232,7 @@ class JitterBuffer:
         keyframe = any(self._is_keyframe(self._packets[number]) for number in range(self._next, end))
         if self._awaits_keyframe and not keyframe and not self._continues(self._last_payload, first.payload):
             self.stats.dropped += 1
-            self._discontinuity = self._asks = True
+            self._await_keyframe()
             self._drop(end)
             return None
         self._awaits_keyframe = self._asks = False
@@ -252,10 +258,20 @@ class JitterBuffer:
 
     # Keyframes
 
+    def _await_keyframe(self) -> None:
+        """What cannot be used makes us ask. Not the start: a first keyframe may be on its way."""
+        self._awaits_keyframe = self._asks = self._discontinuity = True
+
+    def _ask_early(self, sequence: int, now: float) -> None:
+        """The packet waits for an earlier one: past half its time that is more likely lost than late."""
+        arrival = self._packets[sequence].arrival
+        if self._video and now - arrival >= ASK_EARLY * (self._due[sequence] - arrival):
+            self._asks = True
+
     def skip_to_keyframe(self) -> None:
         """Give out nothing more before the next keyframe: what was given out is not decoded, or decodes to garbage."""
         if self._video:
-            self._awaits_keyframe = self._asks = self._discontinuity = True
+            self._await_keyframe()
 
     def flush(self) -> None:
         """Forget what is there, and go on with what comes, video from a keyframe."""
@@ -270,9 +286,8 @@ class JitterBuffer:
         self.skip_to_keyframe()
 
     def collect_keyframe_request(self, *, now: float) -> bool:
-        """Whether to ask for a keyframe now. Repeated, with growing pauses, until one comes."""
-        if not self._asks:
-            return False
-        if self._requester.due is None:
+        """Whether to ask for a keyframe now. Repeated until one comes, with growing pauses while nothing does."""
+        if self._asks:
+            self._asks = False
             self._requester.request(now)
         return self._requester.collect(now)
