@@ -176,6 +176,7 @@ class PublisherClock:
         for track in self._tracks:
             if track.zero is not None:
                 track.zero += seconds
+                track.low = None if track.low is None else track.low - seconds
         if self._floor is not None:
             self._floor.shift(-seconds)
 
