@@ -68,6 +68,10 @@ class LineReader:
             return None
         except OSError:
             return 0
+        self._take(data)
+        return len(data)
+
+    def _take(self, data: bytes) -> None:
         first, *rest = data.split(b"\n")
         self._append(first)
         for part in rest:
@@ -78,7 +82,6 @@ class LineReader:
             self._partial.clear()
             self._skipping = False
             self._append(part)
-        return len(data)
 
     def _append(self, part: bytes) -> None:
         if self._skipping:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from media.errors import PeerError
 from tests.support.workers import DEADLINE, make_supervisor, start, until
@@ -170,4 +171,24 @@ async def test_a_start_that_is_cancelled_leaves_nothing():
         task = asyncio.ensure_future(start(supervisor))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+    assert (descriptors(), children()) == (before, mine)
+
+
+def test_it_is_the_same_on_uvloop(tmp_path):
+    uvloop.run(asyncio.sleep(0))  # it keeps a descriptor or two of its own for the process
+    before, mine = descriptors(), children()
+
+    async def main() -> None:
+        async with make_supervisor(spare=1) as supervisor:
+            for _ in range(3):  # descriptors are used again
+                run = await start(supervisor, directory=str(tmp_path))
+                for _ in range(5000):
+                    run.worker.link.send_rtp(bytes(1200))
+                run.command("stream")
+                stats = run.worker.link.stats
+                await until(lambda run=run, stats=stats: stats.rtcp_in + stats.dropped_full >= 5000 and len(run.flv) == 300_000)
+                run.worker.stop()
+                assert (await run.exit()).reason == "done"
+
+    uvloop.run(main())
     assert (descriptors(), children()) == (before, mine)
