@@ -66,7 +66,7 @@ def _video_options(family: Family, spec: EncoderSpec, bps: int, gop: int) -> dic
             "preset": spec.preset,
             "forced-idr": "1",
             "sc_threshold": "0",
-            "x264-params": "open-gop=0:rc-lookahead=0",
+            "x264-params": "open-gop=0:rc-lookahead=0:force-cfr=1",
         }
     else:
         own = {"preset": "p3", "tune": "ll", "rc": "cbr", "forced-idr": "1", "no-scenecut": "1"}

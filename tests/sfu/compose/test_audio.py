@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -115,7 +117,7 @@ def test_the_limiter_lets_go_after_a_loud_passage() -> None:
         limiter.limit(block)
         quiet.append(np.abs(block).max())
     assert quiet[0] < 0.2 and quiet[-1] == pytest.approx(0.3, abs=0.003)
-    assert max(b - a for a, b in zip(quiet, quiet[1:], strict=False)) < 0.02  # it comes back slowly: no pumping
+    assert max(b - a for a, b in itertools.pairwise(quiet)) < 0.02  # it comes back slowly: no pumping
 
 
 @pytest.mark.parametrize("off", [-2, -1, 1, 4])
