@@ -80,9 +80,9 @@ def created_stream(command: Command) -> int | None:
 
 
 def status_of(command: Command) -> Status:
-    """The first object with a code or level; its place differs from server to server."""
+    """The first object that says something of the kind; its place differs from server to server."""
     for value in command.values:
-        if isinstance(value, dict) and ("code" in value or "level" in value):
+        if isinstance(value, dict) and not value.keys().isdisjoint(("level", "code", "description")):
             return Status(_text(value.get("level")), _text(value.get("code")), _text(value.get("description")))
     return Status("", "", "")
 

@@ -16,6 +16,7 @@ MAX_URL = 2048  # characters
 MAX_KEY = 2048
 REDACTED = "***"
 MAX_SHOWN = 300  # characters of a server's words
+MIN_SECRET = 6  # characters of a query's value; "1" is none, and would be struck out of every number
 
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -39,11 +40,11 @@ class PublishTarget:
         """What somebody else said, fit to be shown: no secret of ours, no control characters, not too long."""
         query = self.app.partition("?")[2]
         name, _, arguments = self.stream_key.partition("?")
-        for secret in sorted(
-            {self.stream_key, name, arguments, query, self.user, self.password}, key=len, reverse=True
-        ):
-            if secret:
-                text = text.replace(secret, REDACTED).replace(unquote(secret), REDACTED)
+        secrets = {self.stream_key, name, arguments, query, self.user, self.password}
+        values = [part.partition("=")[2] for part in f"{arguments}&{query}".split("&")]
+        secrets.update(value for value in values if len(value) >= MIN_SECRET)
+        for secret in sorted(secrets - {""}, key=len, reverse=True):
+            text = text.replace(secret, REDACTED).replace(unquote(secret), REDACTED)
         return _CONTROL.sub(" ", text)[:MAX_SHOWN]
 
 

@@ -16,6 +16,14 @@ FPS = 20
 GOP = 20
 WIDTH, HEIGHT = 320, 180
 SAMPLE_RATE = 48000
+HEADER = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"
+
+
+def raw_tag(kind: int, timestamp: int, data: bytes, *, size: int | None = None) -> bytes:
+    """One tag as it stands in a file; `size`: what is said behind it."""
+    head = bytes((kind,)) + len(data).to_bytes(3, "big") + (timestamp & 0xFFFFFF).to_bytes(3, "big")
+    head += bytes((timestamp >> 24, 0, 0, 0))
+    return head + data + (len(data) + 11 if size is None else size).to_bytes(4, "big")
 
 
 def luma_of(frame: int) -> int:
