@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from tidegate.store.ledger import Ledger
 from tidegate.store.media_models import RUNNING_STATES, STARTING, Broadcast
 from tidegate.store.repository import Page
@@ -42,3 +44,7 @@ class Broadcasts(Ledger[Broadcast]):
         """Those of a room that have not ended, oldest first."""
         rows = self._seen(project_id).where(Broadcast.room_id == room_id, Broadcast.state.in_(RUNNING_STATES))
         return await self.all(rows.order_by(Broadcast.created_at, Broadcast.id))
+
+    async def with_recording(self, recording_id: str) -> Broadcast | None:
+        """The one that a recording was made alongside."""
+        return await self.one_or_none(select(Broadcast).where(Broadcast.recording_id == recording_id))

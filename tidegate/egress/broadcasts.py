@@ -1,0 +1,235 @@
+"""A broadcast from its start to its last webhook: one encode, several RTMP targets, each with its own state.
+
+    starting -> live -> stopping -> stopped        or failed: no target ever took it, or none does any more
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from media.errors import ParseError, UsageError
+from rtmp.config import BroadcasterConfig
+from rtmp.io.broadcaster import Broadcaster, TargetPhase, TargetState
+from rtmp.url import parse_target
+from sfu.listener import ListenerEvent
+from sfu.meeting.events import RoomEvent
+from sfu.meeting.refusals import Refusal
+from tidegate.config.egress import BroadcastConfig
+from tidegate.egress import names
+from tidegate.egress.plane import Plane
+from tidegate.egress.requests import BroadcastTarget
+from tidegate.egress.run import Run
+from tidegate.events.log import NewEvent
+from tidegate.outgoing import OutgoingRefused
+from tidegate.store import Broadcast
+from tidegate.store.media_models import FAILED, LIVE, STARTING, STOPPED, STOPPING, Output
+
+log = logging.getLogger(__name__)
+
+FAREWELL = 5.0  # seconds that targets get for the last frames and their goodbye; a dead one is cut then
+NUMBERS_EVERY = 5.0  # seconds between updates of bit rates in the row
+ALL_FAILED = "no target takes the broadcast; see the outputs' errors"
+
+
+class BroadcastJob:
+    """One row. Made with its targets; `life` is its task."""
+
+    row: Broadcast
+    """Set before anybody is told of the job, as is `run`."""
+    run: Run
+
+    def __init__(self, plane: Plane, job_id: str) -> None:
+        self.plane = plane
+        self.id = job_id
+        self.reason: str | None = None
+        self._changed = asyncio.Event()
+        self._flv_ended = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._told: dict[str, tuple[str, str]] = {}  # output id -> state and error, as last told
+        self.broadcaster = Broadcaster(
+            broadcaster_config(plane.broadcast), self._resolve, self._on_state, forbidden=(OutgoingRefused,)
+        )
+
+    @property
+    def session_id(self) -> str | None:
+        return self.row.session_id
+
+    @property
+    def state(self) -> str:
+        return self.row.state
+
+    def handle(self, event: RoomEvent | ListenerEvent) -> None:
+        """An event of the room."""
+        self.run.handle(event)
+
+    # Targets
+
+    @staticmethod
+    def check_target(target: BroadcastTarget) -> None:
+        """PeerError 4015 for an address that cannot be meant."""
+        try:
+            parse_target(target.url, target.stream_key)
+        except ParseError as error:
+            raise Refusal.INVALID_LIVESTREAM_CONFIG(str(error)) from None
+
+    def add_target(self, target: BroadcastTarget) -> str:
+        """Its id. PeerError 4015 for an address that cannot be meant, and for one too many."""
+        output_id = self.plane.new_id()
+        try:
+            self.broadcaster.add_target(output_id, target.url, target.stream_key)
+        except (ParseError, UsageError) as error:
+            raise Refusal.INVALID_LIVESTREAM_CONFIG(str(error)) from None
+        return output_id
+
+    async def remove_target(self, output_id: str) -> None:
+        """KeyError when there is none of this id."""
+        await self.broadcaster.remove_target(output_id, FAREWELL)
+        self._told.pop(output_id, None)
+
+    async def abandon(self) -> None:
+        """It did not begin after all."""
+        await self.broadcaster.stop(FAREWELL)
+
+    async def note_outputs(self) -> Broadcast:
+        """Targets came or went."""
+        async with self._writing:
+            await self.write(self.state, None)
+        self._changed.set()
+        return self.row
+
+    async def note_config(self, config: dict[str, Any]) -> Broadcast:
+        """How the picture was asked to look from now on."""
+        async with self._writing:
+            await self.write(self.state, None, config={**self.row.config, **config})
+        return self.row
+
+    def outputs(self) -> list[Output]:
+        return [shown(state) for state in self.broadcaster.states()]
+
+    def _on_state(self, state: TargetState) -> None:
+        self._changed.set()
+
+    async def _resolve(self, host: str, port: int, scheme: str) -> list[str]:
+        return [address.host for address in await self.plane.guard.resolve(host, port, scheme)]
+
+    # The worker's stream
+
+    def begin_flv(self) -> None:
+        """A worker begins; not the first one if it began before."""
+        if self.run.restarts:
+            self.broadcaster.restart_flv()
+
+    def receive_flv(self, data: bytes) -> None:
+        if not data:
+            if self.run.is_stopping:
+                self._flv_ended.set()
+            return
+        try:
+            self.broadcaster.receive_flv(data)
+        except ParseError as error:
+            log.error("broadcast %s: the worker's stream cannot be read: %s", self.id, error)
+
+    # Its life
+
+    async def write(self, state: str, event: str | None, data: dict[str, Any] | None = None, **changes: Any) -> None:
+        row, outputs = self.row, self.outputs()
+        broadcasts = self.plane.store.broadcasts
+        told = []
+        if event is not None:
+            facts = names.broadcast_data(row, **(data or {})) | {"outputs": outputs}
+            told.append(
+                NewEvent(event, row.project_id, row.room_id, row.session_id, facts, subject=row.id, webhook_url=row.webhook_url)
+            )
+        self.row = await self.plane.events.write(
+            *told, change=lambda tx: broadcasts.update(tx, row.id, state=state, outputs=outputs, **changes)
+        )
+
+    async def stop(self, reason: str | None = None) -> Broadcast:
+        """Begin the end. Again is harmless."""
+        self.run.stop()
+        async with self._writing:
+            if self.state in (STARTING, LIVE):
+                self.reason = reason
+                await self.write(STOPPING, "livestream-stopping", {} if reason is None else {"reason": reason})
+        self._changed.set()
+        return self.row
+
+    async def life(self, tell: Any) -> None:
+        """Until everything is written. `tell()` makes the room know."""
+        run = self.run
+        ended = asyncio.create_task(self._flv_ended.wait())
+        finished = asyncio.ensure_future(asyncio.shield(run.finished))
+        try:
+            while not (ended.done() or finished.done()):
+                changed = asyncio.create_task(self._changed.wait())
+                await asyncio.wait([changed, ended, finished], timeout=NUMBERS_EVERY, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                self._changed.clear()
+                await self._follow(tell)
+        finally:
+            ended.cancel()
+        tell()
+        await self.broadcaster.stop(FAREWELL)
+        error = self.reason
+        if finished.done() and run.finished.result().error:
+            error = run.finished.result().error
+        async with self._writing:
+            now = self.plane.wall_ms()
+            if self.row.start is None:
+                words = error or "no target took the broadcast"
+                await self.write(FAILED, "livestream-failed", {"error": words}, error=words, end=now)
+            else:
+                data = {} if error is None else {"error": error}
+                await self.write(STOPPED, "livestream-stopped", data, error=error, end=now)
+        tell()
+
+    async def _follow(self, tell: Any) -> None:
+        """What became of the targets: into the row, to whoever listens, and to the room."""
+        states = self.broadcaster.states()
+        changed = [one for one in states if self._told.get(one.id) != (one.state.value, one.error)]
+        async with self._writing:
+            if self.state == STARTING and any(one.state is TargetPhase.LIVE for one in states):
+                await self.write(LIVE, "livestream-started", start=self.plane.wall_ms())
+            elif self.state in (STARTING, LIVE) or changed:
+                await self.write(self.state, None)
+            for one in changed:
+                self._told[one.id] = (one.state.value, one.error)
+                await self._tell_output(one)
+        if changed:
+            tell()
+        if states and self.state in (STARTING, LIVE) and all(one.state is TargetPhase.FAILED for one in states):
+            await self.stop(ALL_FAILED)
+
+    async def _tell_output(self, state: TargetState) -> None:
+        row = self.row
+        data = {"meetingId": row.room_id, "sessionId": row.session_id, "id": row.id, "output": shown(state)}
+        await self.plane.events.write(
+            NewEvent(
+                "broadcast-output-changed", row.project_id, row.room_id, row.session_id, data,
+                subject=row.id, webhook_url=row.webhook_url,
+            )
+        )  # fmt: skip
+
+
+def shown(state: TargetState) -> Output:
+    return Output(
+        id=state.id,
+        url=state.url,
+        state=state.state.value,
+        error=state.error or None,
+        bitrate=state.bitrate_bps,
+        retries=max(0, state.attempts - 1),
+    )
+
+
+def broadcaster_config(config: BroadcastConfig) -> BroadcasterConfig:
+    return BroadcasterConfig(
+        max_targets=config.max_targets,
+        connect_timeout=config.connect_timeout,
+        stall_timeout=config.stall_timeout,
+        retry_min=config.retry_min,
+        retry_max=config.retry_max,
+        give_up_after=config.give_up_after,
+    )

@@ -1,0 +1,99 @@
+"""Which jobs run in which session: what the room is told of them, and when a session that has ended may be told of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sfu.io.udp import MediaServer
+from tidegate.egress.broadcasts import BroadcastJob
+from tidegate.egress.recordings import RecordingJob
+from tidegate.store.media_models import FAILED, LIVE, PROCESSING, RECORDING, STARTING, STOPPED, STOPPING
+
+GATE_PATIENCE = 900.0  # seconds that `session-ended` waits for files that cannot be stored; then it is told without them
+
+# The states of the reference, which has one for a room: the earliest in this order that any job is in.
+RECORDING_STATUS = {RECORDING: "STARTED", STARTING: "STARTING", STOPPING: "STOPPING"}
+LIVESTREAM_STATUS = {LIVE: "STARTED", STARTING: "STARTING", STOPPING: "STOPPING"}
+
+
+class JobBook:
+    """Running jobs. A job is put in before anybody is told of it and taken out after its last event."""
+
+    def __init__(self, server: MediaServer) -> None:
+        self._server = server
+        self.recordings: dict[str, RecordingJob] = {}
+        self.broadcasts: dict[str, BroadcastJob] = {}
+        self._waiting: dict[str, list[Callable[[], None]]] = {}  # by session
+        self._one_ended = asyncio.Event()
+
+    def of_room(self, room_id: str) -> list[RecordingJob | BroadcastJob]:
+        return [job for job in self._all() if job.row.room_id == room_id]
+
+    def of_session(self, session_id: str) -> list[RecordingJob | BroadcastJob]:
+        return [job for job in self._all() if job.session_id == session_id]
+
+    def _all(self) -> Iterable[RecordingJob | BroadcastJob]:
+        return (*self.broadcasts.values(), *self.recordings.values())
+
+    def remove(self, job: RecordingJob | BroadcastJob) -> None:
+        """Its last event is written."""
+        book: dict[str, Any] = self.recordings if isinstance(job, RecordingJob) else self.broadcasts
+        book.pop(job.id, None)
+        self._one_ended.set()
+        if job.session_id is not None and not self.holds(job.session_id):
+            self._free(job.session_id)
+
+    # SessionGate
+
+    def holds(self, session_id: str) -> bool:
+        return any(job.session_id == session_id for job in self._all())
+
+    def when_free(self, session_id: str, callback: Callable[[], None]) -> None:
+        if not self.holds(session_id):
+            callback()
+            return
+        self._waiting.setdefault(session_id, []).append(callback)
+        asyncio.get_running_loop().call_later(GATE_PATIENCE, self._free, session_id)
+
+    def _free(self, session_id: str) -> None:
+        for callback in self._waiting.pop(session_id, ()):
+            callback()
+
+    async def broadcasts_over(self, session_id: str | None) -> None:
+        """Wait for the last events of a session's broadcasts that are ending: a meeting's end is told in order."""
+        while any(job.session_id == session_id and job.state not in (STARTING, LIVE) for job in self.broadcasts.values()):
+            self._one_ended.clear()
+            await self._one_ended.wait()
+
+    # What everybody in the room sees
+
+    def tell_room(self, room_id: str) -> None:
+        """Set the room's states as they are now."""
+        jobs = self.of_room(room_id)
+        recordings = [job for job in jobs if isinstance(job, RecordingJob)]
+        broadcasts = [job for job in jobs if isinstance(job, BroadcastJob)]
+        self._tell(room_id, "recording", recordings, RECORDING_STATUS, _recording_wire)
+        self._tell(room_id, "livestream", broadcasts, LIVESTREAM_STATUS, _broadcast_wire)
+
+    def _tell(self, room_id: str, name: str, jobs: list[Any], statuses: dict[str, str], wire: Callable[[Any], Any]) -> None:
+        shown = [job for job in jobs if job.state not in (STOPPED, FAILED, PROCESSING)]
+        states = {job.state for job in shown}
+        status = next((word for state, word in statuses.items() if state in states), "STOPPED")
+        room = self._server.conference.rooms.get(room_id)
+        if room is None or (status == "STOPPED" and name not in room.state.values):
+            return
+        value = {"status": f"{name.upper()}_{status}", f"{name}s": [wire(job) for job in shown]}
+        self._server.conference.set_room_state(room_id, name, value, now=self._server.now())
+        self._server.pump()
+
+
+def _recording_wire(job: RecordingJob) -> dict[str, Any]:
+    row = job.row
+    return {"id": row.id, "kind": row.kind, "state": row.state, "participantId": row.participant_id}
+
+
+def _broadcast_wire(job: BroadcastJob) -> dict[str, Any]:
+    outputs = [{key: output.get(key) for key in ("id", "url", "state", "error")} for output in job.outputs()]
+    return {"id": job.id, "state": job.state, "outputs": outputs}

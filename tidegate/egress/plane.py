@@ -1,0 +1,99 @@
+"""What every job of the egress works with, and the ids and folders it uses."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from media.ids import RandomBytes, document_id
+from sfu.compose.messages import EncoderSpec, FileInfo, FinalizeSpec
+from sfu.io.udp import MediaServer
+from tidegate.config.egress import BroadcastConfig, ComposeConfig, RecordingConfig
+from tidegate.events.log import EventLog
+from tidegate.outgoing import OutgoingGuard
+from tidegate.storage import Storage
+from tidegate.storage.links import Links
+from tidegate.store import Store
+from tidegate.workers import budget
+from tidegate.workers.budget import WorkersBusy
+from tidegate.workers.supervisor import Supervisor
+
+BUSY_PAUSE = 5.0  # seconds until a file that waits for a free worker asks again
+MEDIA_SUFFIXES = (".mp4", ".webm", ".m4a", ".mp3")
+
+
+@dataclass(slots=True)
+class Plane:
+    """`wall` is Unix seconds. `work_dir` holds a folder for each running job; what is finished leaves it for the storage."""
+
+    server: MediaServer
+    supervisor: Supervisor
+    store: Store
+    events: EventLog
+    storage: Storage
+    links: Links
+    guard: OutgoingGuard
+    compose: ComposeConfig
+    recording: RecordingConfig
+    broadcast: BroadcastConfig
+    work_dir: Path
+    wall: Callable[[], float]
+    random_bytes: RandomBytes
+    public_url: str = ""
+    """Start of the links in webhooks, where no request says how this server is reached."""
+    bytes_recorded: int = field(default=0, init=False)
+
+    def new_id(self) -> str:
+        return document_id(self.random_bytes)
+
+    def wall_ms(self) -> int:
+        return int(self.wall() * 1000)
+
+    def directory(self, job_id: str) -> Path:
+        """The job's folder; not made yet."""
+        return self.work_dir / job_id
+
+    async def forget(self, job_id: str) -> None:
+        """Everything of it is in the storage."""
+        await asyncio.to_thread(shutil.rmtree, self.directory(job_id), ignore_errors=True)
+
+    def encoder(self) -> EncoderSpec:
+        compose = self.compose
+        return EncoderSpec(
+            video=compose.encoder,
+            preset=compose.preset,
+            video_bps=compose.video_kbps * 1000,
+            audio_bps=compose.audio_kbps * 1000,
+        )
+
+    async def finalize(self, job_id: str, directory: Path) -> tuple[FileInfo, ...]:
+        """Make whole what a dead worker left in `directory`. Waits for a free worker; empty when nothing can be read."""
+        names = await asyncio.to_thread(media_files, directory)
+        if not names:
+            return ()
+        reports: list[FileInfo] = []
+        while True:
+            try:
+                worker = await self.supervisor.start(
+                    FinalizeSpec(f"{job_id}-finalize", str(directory), names),
+                    kind="finalize",
+                    cost=budget.finalize_cost(),
+                    on_report=lambda report: reports.extend(getattr(report, "files", ())),
+                    on_exit=lambda exit: None,
+                )
+                break
+            except WorkersBusy:
+                await asyncio.sleep(BUSY_PAUSE)
+        await worker.wait()
+        return tuple(reports)
+
+
+def media_files(directory: Path) -> tuple[str, ...]:
+    """Names of what a worker wrote. Blocking."""
+    if not directory.is_dir():
+        return ()
+    found = (path for path in sorted(directory.iterdir()) if path.suffix in MEDIA_SUFFIXES and path.is_file())
+    return tuple(path.name for path in found if path.stat().st_size > 0)
