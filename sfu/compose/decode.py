@@ -47,11 +47,11 @@ class VideoDecoder:
             if self._context is None or unit.codec.name != self._name:
                 self._open(unit.codec.name)
             assert self._context is not None
-            frames = [frame for frame in self._context.decode(av.Packet(unit.data)) if not frame.is_corrupt]
+            frames = self._context.decode(av.Packet(unit.data))
         except (av.FFmpegError, KeyError, ValueError):
             self._fail()
             return []
-        if any(frame.width * frame.height > MAX_PIXELS for frame in frames):
+        if any(frame.is_corrupt or frame.width * frame.height > MAX_PIXELS for frame in frames):
             self._fail()
             return []
         self.needs_keyframe = False

@@ -152,8 +152,11 @@ class Source:
         """Put the next whole unit before us."""
         while (frame := self.jitter.next_frame(now=now)) is not None:
             codec = self._codecs[frame.packets[0].payload_type]
-            changed = codec is not self._codec
-            if changed and not self._choose(codec):
+            changed = self._codec is not None and codec is not self._codec
+            if changed and not frame.keyframe:
+                self.jitter.skip_to_keyframe()
+                continue
+            if codec is not self._codec and not self._choose(codec):
                 self.stats.garbage += 1
                 continue
             assert self._depacketizer is not None
