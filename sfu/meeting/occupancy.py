@@ -191,6 +191,7 @@ class Occupancy:
 
     def _remove(self, participant: Participant, reason: CloseReason, *, ending: bool = False) -> None:
         if not ending:
+            self.speakers.forget(participant.participant_id)
             self._subscriptions.remove_subscriber(participant, self.participants, told=False)
         for track_id in list(participant.tracks):
             self._tracks.remove(participant, track_id, subscribed=not ending)
@@ -198,8 +199,6 @@ class Occupancy:
         self._resume_deadlines.pop(participant.inner_id, None)
         self._holds.pop(participant.inner_id, None)
         self.pins.forget(participant.participant_id)
-        if not ending:
-            self.speakers.forget(participant.participant_id)
         participant.apply(Change.LEFT)
         self._events.append(ParticipantLeft(*self._subject(participant), reason))
 

@@ -1,7 +1,8 @@
 """Who speaks in a room: from the audio levels that publishers tell with their packets (RFC 6464). Pure.
 
 Each tick of a tenth of a second is loud or not for each microphone; a history of ticks in bits decides, so that a cough or a
-keyboard never does, and a pause between two sentences ends nothing. The voice flag of RFC 6464 is not looked at: browsers set
+keyboard never does, and a pause between two sentences ends nothing. What goes on without a pause, music or a fan, becomes the
+floor that speech must stand out of. The voice flag of RFC 6464 is not looked at: browsers set
 it in every packet. Only microphones count: a film that is shared does not speak.
 """
 
@@ -21,8 +22,12 @@ PAUSE_TICKS, PAUSE_LOUD = 4, 1  # a speaker with no more than this has left room
 SWAY_TICKS, SWAY_LOUD = 10, 9  # who talks over a speaker takes over only if heard all the while and
 SWAY_MARGIN = 6.0  # dB louder: two who are equally loud do not take turns every second
 HOLD_TICKS = 30  # silence until nobody is the speaker
-STEADY_TICKS = 40  # loud all this time: music or a fan, people breathe
 SMOOTHING = 0.2  # of loudness over loud ticks
+
+# dB above the softest level that can be told
+FIRST_FLOOR = 65.0  # of somebody who was not heard yet: a quiet room
+FLOOR_RISE = 0.5  # a tick: music at -30 dBov is floor within 6 s, and each breath of a speaker brings the floor down again
+FLOOR_MARGIN = 6.0
 
 Level = tuple[str, int, int, int]
 """participant_id, packets since the last tick, loud ones among them, and the sum of 127 less their levels."""
@@ -32,24 +37,26 @@ def _bits(count: int) -> int:
     return (1 << count) - 1
 
 
-TAKE, PAUSE, SWAY, HOLD, STEADY = (
-    _bits(n) for n in (TAKE_TICKS, PAUSE_TICKS, SWAY_TICKS, HOLD_TICKS, STEADY_TICKS)
-)
+TAKE, PAUSE, SWAY, HOLD = (_bits(n) for n in (TAKE_TICKS, PAUSE_TICKS, SWAY_TICKS, HOLD_TICKS))
 
 
 @dataclass(slots=True, eq=False)
 class _Voice:
     participant_id: str
     history: int = 0
-    loudness: float = 0.0  # dB above the softest that can be told
+    loudness: float = 0.0
+    floor: float = FIRST_FLOOR
 
     def hear(self, packets: int, loud: int, total: int) -> None:
         """A tick is loud if most of its packets are: one click is one or two packets of five."""
-        active = 2 * loud > packets
-        self.history = (self.history << 1 | active) & STEADY
-        if active:
+        active = False
+        if packets:
             level = total / packets
-            self.loudness += SMOOTHING * (level - self.loudness) if self.history >> 1 else level - self.loudness
+            self.floor = min(level, self.floor + FLOOR_RISE)
+            active = 2 * loud > packets and level >= self.floor + FLOOR_MARGIN
+            if active:
+                self.loudness += SMOOTHING * (level - self.loudness) if self.history else level - self.loudness
+        self.history = (self.history << 1 | active) & HOLD
 
     def count(self, mask: int) -> int:
         return (self.history & mask).bit_count()
@@ -57,10 +64,6 @@ class _Voice:
     @property
     def speaks(self) -> bool:
         return self.count(TAKE) >= TAKE_LOUD
-
-    @property
-    def steady(self) -> bool:
-        return self.history == STEADY
 
 
 class SpeakerDetector:
@@ -99,16 +102,14 @@ class SpeakerDetector:
     def _choose(self) -> str | None:
         current = self._voices.get(self.active) if self.active is not None else None
         rivals = [voice for voice in self._voices.values() if voice is not current and voice.speaks]
-        speech = [voice for voice in rivals if not voice.steady]
-        if current is None or not current.history & HOLD:
-            best = _loudest(speech or rivals)  # music is heard where nobody speaks
+        best = max(rivals, key=lambda voice: voice.loudness, default=None)
+        if current is None or not current.history:
             return best.participant_id if best is not None else None
-        best = _loudest(speech)
         if best is None:
             return current.participant_id
         paused = current.count(PAUSE) <= PAUSE_LOUD
         sways = best.count(SWAY) >= SWAY_LOUD and best.loudness >= current.loudness + SWAY_MARGIN
-        return best.participant_id if paused or current.steady or sways else current.participant_id
+        return best.participant_id if paused or sways else current.participant_id
 
     def _set(self, active: str | None) -> bool:
         if active == self.active:
@@ -119,10 +120,6 @@ class SpeakerDetector:
                 self.order.remove(active)
             self.order.insert(0, active)
         return True
-
-
-def _loudest(voices: list[_Voice]) -> _Voice | None:
-    return max(voices, key=lambda voice: voice.loudness, default=None)
 
 
 class SpeakerTable:

@@ -10,14 +10,14 @@ import pytest
 from media.drops import DropReason
 from media.errors import PeerError
 from sfu.config import SfuConfig
-from sfu.meeting.events import RoomEnded, RoomStarted, RoomStateChanged, TrackMuted, TrackPublished
+from sfu.meeting.events import RoomEnded, RoomStarted, RoomStateChanged, SpeakerChanged, TrackMuted, TrackPublished
 from sfu.meeting.participant import CloseReason, JoinRequest
 from sfu.meeting.permissions import Grants, Source
 from sfu.rtp.packet import parse
 from tests.support.client_sdp import H264_LINES, Line, sections, value_of, write_offer
-from tests.support.conference_pair import CONTEXTS, Lab, Leg, call
+from tests.support.conference_pair import CONTEXTS, Lab, Leg, assert_empty, call
 from tests.support.network import Path
-from tests.support.rtp_peers import START_NUMBERS
+from tests.support.rtp_peers import START_NUMBERS, Wire
 
 LOSSY = Path(delay=0.020, jitter=0.004, loss=0.05, reorder=0.02, duplicate=0.01)
 NEAR_WRAP = (2**32 - 90_000) / 90_000  # seconds of the media clock: the RTP time wraps a second later
@@ -344,3 +344,56 @@ def test_a_rooms_state_is_set_while_somebody_is_there():
     lab.pump()
     lab.join("alice")
     assert lab.conference.rooms["room"].state.values == {}
+
+
+# Who speaks
+
+
+def test_the_levels_of_the_packets_make_a_speaker_until_it_mutes():
+    lab = Lab()
+    alice, bob = lab.join("alice"), lab.join("bob")
+    loud = alice.microphone(level=25)
+    bob.microphone(level=60, ssrc=2500)
+    lab.connect()
+    lab.run_until(lambda: bool(lab.told(SpeakerChanged)), seconds=2.0)
+    (event,) = lab.told(SpeakerChanged)
+    assert (event.room_id, event.participant_id, event.order) == ("room", "alice", ("alice",))
+    producer = next(iter(alice.participant.tracks))
+    assert lab.conference._producers[producer].update_stats().audio_level == -25
+    lab.conference.mute(alice.participant, producer, True, now=lab.now)
+    lab.pump()
+    assert lab.told(SpeakerChanged)[-1].participant_id is None
+    lab.run(1.0)
+    assert len(lab.told(SpeakerChanged)) == 2 and loud.running, "what it still sends counts no more"
+    for browser in (alice, bob):
+        lab.conference.leave(browser.participant, CloseReason.MANUAL_LEAVE_CALLED, now=lab.now)
+    lab.pump()
+    lab.run(0.1)
+    assert_empty(lab)
+
+
+def test_without_levels_nobody_speaks():
+    lab = Lab()
+    alice = lab.join("alice")
+    alice.microphone()
+    lab.connect()
+    lab.run(2.0)
+    assert lab.told(SpeakerChanged) == []
+
+
+def test_a_room_that_a_recorder_holds_ends_in_time():
+    lab = Lab()
+    recorder = lab.join("rec", grants=Grants(join=True, subscribe=True, hidden=True, recorder=True))
+    lab.conference.listen(recorder.participant, Wire(), hold_room_seconds=5.0, now=lab.now)
+    lab.pump()
+    session_id = lab.told(RoomStarted)[0].session_id
+    lab.run(3.0, step=0.02)
+    alice = lab.join("alice")
+    lab.run(3.0, step=0.02)
+    assert lab.conference.rooms["room"].session_id == session_id
+    lab.conference.leave(alice.participant, CloseReason.MANUAL_LEAVE_CALLED, now=lab.now)
+    lab.run(4.9, step=0.02)
+    assert lab.told(RoomEnded) == []
+    lab.run(0.2, step=0.02)
+    assert [event.reason for event in lab.told(RoomEnded)] == [CloseReason.ROOM_CLOSE]
+    assert_empty(lab)
