@@ -25,6 +25,9 @@ class Costs:
         finally:
             self.total[stage] += self._clock() - began
 
+    def add(self, stage: str, seconds: float) -> None:
+        self.total[stage] += seconds
+
     def take_shares(self, elapsed: float) -> dict[str, float]:
         shares = {name: round((self.total[name] - self._reported[name]) / elapsed, 4) for name in STAGES}
         self._reported = dict(self.total)

@@ -61,7 +61,8 @@ def _video_options(family: Family, spec: EncoderSpec, bps: int, gop: int) -> dic
         return rate | {"deadline": "realtime", "cpu-used": str(VP8_SPEED), "lag-in-frames": "0", "minrate": str(bps)}
     colours = {**COLOURS, "bf": "0"}
     if spec.video == "libx264":
-        # Closed groups at our beat only: no cut of x264's own moves a keyframe away from its two seconds.
+        # Closed groups at our beat only: no cut of x264's own moves a keyframe away from its two seconds. Without force-cfr
+        # a picture waits for the next one, to know how long it lasts.
         own = {
             "preset": spec.preset,
             "forced-idr": "1",

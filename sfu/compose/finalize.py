@@ -75,7 +75,7 @@ class Rewriting:
         if not streams:
             raise UnreadableFile(f"{self.path.name} has neither sound nor picture")
         self._packets = self._input.demux(streams)
-        self._unsynced = 0
+        self._unsynced = self._copied = 0
 
     def step(self, packets: int = STEP_PACKETS) -> bool:
         """Copies some packets; True once the new file stands under the old name."""
@@ -100,6 +100,7 @@ class Rewriting:
             return False
         if packet.dts is not None:
             self._unsynced += packet.size
+            self._copied += 1
             packet.stream = self._streams[packet.stream_index]
             self._output.mux(packet)
             if self._unsynced > SYNC_BYTES:
@@ -115,6 +116,9 @@ class Rewriting:
             os.close(fd)
 
     def _end(self) -> None:
+        if not self._copied:
+            self.close()
+            raise UnreadableFile(f"{self.path.name} holds nothing: it ended before its first half second")
         self._output.close()
         self._input.close()
         self._sync()

@@ -195,8 +195,12 @@ class Composition:
             self._reports.append(Started(self._start))
 
     def _make_picture(self, stage: Stage, at: float) -> None:
+        scaled = stage.seconds["scale"]
         with self._costs.of("blend"):
             picture = stage.render(at)
+        scaled = stage.seconds["scale"] - scaled
+        self._costs.add("scale", scaled)
+        self._costs.add("blend", -scaled)
         for text in stage.take_warnings():
             self._reports.append(Warned(text))
         with self._costs.of("encode"):

@@ -16,7 +16,9 @@ def box(kind: bytes, body: bytes = b"") -> bytes:
 
 def fragment(samples: int, media: int = 100) -> bytes:
     run = box(b"trun", bytes(4) + pack(">I", samples))
-    return box(b"moof", box(b"mfhd", bytes(8)) + box(b"traf", box(b"tfhd", bytes(8)) + run)) + box(b"mdat", bytes(media))
+    return box(b"moof", box(b"mfhd", bytes(8)) + box(b"traf", box(b"tfhd", bytes(8)) + run)) + box(
+        b"mdat", bytes(media)
+    )
 
 
 HEAD = box(b"ftyp", b"isom") + box(b"moov", bytes(50))
@@ -56,6 +58,8 @@ def test_sizes_of_64_bits_and_to_the_end_are_read(tmp_path: Path) -> None:
     assert found.names == ("ftyp", "moov", "mdat", "free") and found.whole_bytes == len(HEAD) + 21 + 41
 
 
-@pytest.mark.parametrize("data", [b"", b"\0", bytes(100), b"\xff" * 100, b"hello world, this is text", pack(">I4s", 4, b"ftyp")])
+@pytest.mark.parametrize(
+    "data", [b"", b"\0", bytes(100), b"\xff" * 100, b"hello world, this is text", pack(">I4s", 4, b"ftyp")]
+)
 def test_what_is_no_mp4_has_no_boxes(tmp_path: Path, data: bytes) -> None:
     assert outline(written(tmp_path / "a", data)).names == ()

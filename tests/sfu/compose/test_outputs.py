@@ -220,7 +220,7 @@ while True:
 def test_a_black_picture_costs_little() -> None:
     """A room with nobody in it."""
     encoders = Encoders(EncoderSpec(), "h264", (320, 180), FPS)
-    sizes = [len(p.data) for index in range(60) for p in encoders.encode_video(picture(320, 180, (16, 128, 128)), index)]
+    sizes = [
+        len(p.data) for index in range(60) for p in encoders.encode_video(picture(320, 180, (16, 128, 128)), index)
+    ]
     assert sum(sizes) < 10_000
-
-
