@@ -287,13 +287,15 @@ class Conference(Switchboard):
         """A recorder's subscriptions as plain RTP and RTCP to `sink`, until it leaves. No connection, no offers.
 
         ListenerTrackAdded and ListenerTrackRemoved say what comes; what is published already is told by the next events. The
-        room lives on for `hold_room_seconds` without people while this recorder is in it (Room.hold). UsageError unless it was
-        let in hidden, as a recorder.
+        room lives on for `hold_room_seconds` without people while this recorder is in it (Room.hold). PeerError 4096 when it
+        has left, UsageError unless it was let in hidden, as a recorder.
         """
         room = self._room(participant, now)
         peer = self.peers[participant.inner_id]
         if not (participant.grants.hidden and participant.grants.recorder) or peer.listener is not None:
             raise UsageError("only hidden recorders listen, and once")
+        if self._present(peer) is None:
+            raise Refusal.NOT_JOINED("this participant has left the room")
         if peer.subscribe is not None:
             self._drop_session(peer.subscribe)
         if hold_room_seconds > 0:

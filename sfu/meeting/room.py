@@ -91,6 +91,8 @@ class Room(Occupancy):
     def mute(self, participant: Participant, track_id: str, muted: bool, *, now: float) -> None:
         self._check_present(participant)
         self._tracks.mute(participant, track_id, muted)
+        if not muted:
+            self._expect_speech(participant.tracks[track_id], now)
 
     # Wishes
 

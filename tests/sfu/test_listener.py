@@ -9,7 +9,7 @@ import pytest
 
 from media.clock import ntp_to_wall
 from media.codecs import Codec, Kind
-from media.errors import UsageError
+from media.errors import PeerError, UsageError
 from sfu.config import SfuConfig
 from sfu.endpoint import RtpEndpoint
 from sfu.listener import ListenerFailed, ListenerTrackAdded, ListenerTrackRemoved
@@ -355,6 +355,17 @@ def test_only_a_hidden_recorder_listens_and_once():
     for participant in (worker.participant, lab.join("alice").participant):
         with pytest.raises(UsageError):
             lab.conference.listen(participant, Sink(), now=lab.now)
+
+
+def test_who_has_left_does_not_listen():
+    lab = Lab()
+    alice = lab.join("alice")
+    recorder = lab.join("rec", grants=RECORDER).participant
+    lab.conference.end_for_all(alice.participant, now=lab.now)
+    for _ in range(2):  # before and after the conference has noticed
+        with pytest.raises(PeerError, match="NOT_JOINED"):
+            lab.conference.listen(recorder, Sink(), now=lab.now)
+        lab.pump()
 
 
 def test_who_listens_late_has_its_offer_withdrawn():

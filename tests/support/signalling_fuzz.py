@@ -33,6 +33,7 @@ LIKELY: dict[str, st.SearchStrategy[Any]] = {
     "attributes": st.dictionaries(TEXT, TEXT | st.none(), max_size=3),
     "metaData": JSON,
     "displayName": TEXT,
+    "type": st.sampled_from(["CAM", "SHARE", "SHARE_AND_CAM"]),
     "quality": st.sampled_from(["low", "med", "high"]),
 }
 

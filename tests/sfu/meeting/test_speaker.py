@@ -180,6 +180,16 @@ def test_a_room_hears_from_the_first_microphone_on():
     assert at.speakers.due is None
 
 
+def test_a_microphone_that_is_turned_on_later_is_heard():
+    at = make_room()
+    ann = enter(at, "ann")
+    track = publish(at, ann, muted=True)
+    at.speakers.hear([], now=0.1)
+    assert at.speakers.due is None
+    at.mute(ann, track.track_id, False, now=5.0)
+    assert at.speakers.due == 5.0 + TICK
+
+
 def speak(at, *names, ticks=8):
     for _ in range(ticks):
         at.speakers.hear([heard(name, iter([25] * 5)) for name in names], now=1.0)
