@@ -69,7 +69,9 @@ class WorkerProcess:
                 [*command, "--packets-fd", str(fds[0]), "--flv-fd", str(fds[1]), "--nice", str(nice)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
                 pass_fds=fds, env=environment(),
-                start_new_session=True,  # Ctrl-C in the node's terminal is the node's: it ends workers in order
+                # Ctrl-C in the node's terminal is the node's: it ends workers in order. No session of its own: Linux'
+                # autogroups would give that an equal share of the cores, whatever its niceness (measured: loop lag p99 6 ms, not 1).
+                process_group=0,
             )  # fmt: skip
         except BaseException:
             packets.close()

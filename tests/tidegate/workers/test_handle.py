@@ -246,6 +246,8 @@ async def test_secrets_are_neither_in_the_arguments_nor_in_the_environment(super
 
 async def test_a_worker_is_nicer_than_the_node_and_inherits_nothing_else(run):
     assert os.getpriority(os.PRIO_PROCESS, run.worker.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
+    # Autogroups of Linux make sessions equal, whatever their niceness; a group of its own keeps Ctrl-C away.
+    assert os.getsid(run.worker.pid) == os.getsid(0) and os.getpgid(run.worker.pid) == run.worker.pid
     # Both ends of a pipe have one name, those of a socket have not: one of ours there would hide our death from the worker.
     shared = open_files(os.getpid()) & open_files(run.worker.pid)
     assert len([name for name in shared if name.startswith("pipe:")]) == 3
