@@ -33,21 +33,31 @@ from tidegate import auth, keysfile, logs
 from tidegate.admission import Doorkeeper
 from tidegate.config.ice_servers import ice_servers
 from tidegate.config.model import AUTO, Config, split_host_port
+from tidegate.egress.plane import Plane
+from tidegate.egress.service import Egress
 from tidegate.events import housekeeping
 from tidegate.events.autoclose import AutoClose
 from tidegate.events.bus import EventBus
+from tidegate.events.deliver import Deliverer
 from tidegate.events.log import EventLog
 from tidegate.events.recorder import Recorder
+from tidegate.events.send import Sender
+from tidegate.events.sign import ProjectSecrets, RsaSigner
+from tidegate.events.webhooks import Webhooks
 from tidegate.http import routes
 from tidegate.http.console_guard import is_from_this_machine
 from tidegate.http.context import HttpContext
 from tidegate.http.dispatch import check_address
+from tidegate.http.egress_commands import EgressCommands, auto_start
 from tidegate.http.origin import RequestOrigin
 from tidegate.observe import Metrics
+from tidegate.outgoing import OutgoingGuard
 from tidegate.pages import Pages, web_root
 from tidegate.storage import make_storage
+from tidegate.storage.guard import DiskGuard
 from tidegate.storage.links import Links
 from tidegate.store import ApiKey, Store, open_store
+from tidegate.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +109,13 @@ class Node:
         await self._stack.aclose()
 
     async def _start(self) -> None:
+        await self._open_store()
+        await self._open_media()
+        await self._open_events()
+        await self._open_egress()
+        await self._open_adapters()
+
+    async def _open_store(self) -> None:
         config = self.config
         keysfile.make_data_dir(config.data_dir)
         self._stack.enter_context(keysfile.hold_data_dir(config.data_dir))
@@ -107,9 +124,9 @@ class Node:
         self.key: ApiKey = await keysfile.prepare(config, self.store, os.urandom)
         logs.hide(self.key.secret)
         await self.store.recover()
-        self.storage = make_storage(config.storage, config.data_dir)
-        self.links = Links(self.store.settings, random_bytes=os.urandom, wall=time.time, hours=config.recording.url_hours)
 
+    async def _open_media(self) -> None:
+        config = self.config
         dtls_context = DtlsContext(Certificate.generate(wall=time.time()))
         clock = WallClock(wall=time.time(), now=time.monotonic())
         conference = Conference(config.sfu, dtls_context, random_bytes=os.urandom, wall_clock=clock)
@@ -122,13 +139,64 @@ class Node:
             raise ConfigError("rtc.port", f"UDP port {config.rtc.port}: {error.strerror}; choose another by --rtc-port") from None
         self.addresses = await announced_addresses(config)
         conference.context.candidates = host_candidates(self.addresses, self.media.port)
-
         self.commands = MeetingCommands(self.media)
+
+    async def _open_events(self) -> None:
+        config = self.config
+        self.guard = OutgoingGuard(config.outgoing)
         self.bus = EventBus()
         self.events = EventLog(self.store, self.bus, config.webhooks)
+        self._stack.push_async_callback(self.events.close)
+        self.rsa = await asyncio.to_thread(RsaSigner.load_or_create, config.data_dir)
+        self.webhook_secrets = ProjectSecrets(self.store.settings, os.urandom)
+        sender = Sender(self.guard, config.webhooks.timeout)
+        self.deliverer = Deliverer(self.store, sender, self.rsa, self.webhook_secrets, config.webhooks, time.time)
+        self.events.on_deliveries = self.deliverer.wake
+        self.webhooks = Webhooks(
+            self.store, self.rsa, self.webhook_secrets, config.webhooks, self.deliverer.wake
+        )
         self.auto_close = AutoClose(self.store, self.commands, self.events, time.monotonic)
         self.recorder = Recorder(self.store, self.events, self.auto_close, time.time)
+
+    async def _open_egress(self) -> None:
+        config = self.config
+        self.supervisor = await self._stack.enter_async_context(Supervisor(config.workers))
+        self.storage = make_storage(config.storage, config.data_dir)
+        self.links = Links(
+            self.store.settings, random_bytes=os.urandom, wall=time.time, hours=config.recording.url_hours
+        )
+        work_dir = config.data_dir / "egress"
+        plane = Plane(
+            server=self.media,
+            supervisor=self.supervisor,
+            store=self.store,
+            events=self.events,
+            storage=self.storage,
+            links=self.links,
+            guard=self.guard,
+            compose=config.compose,
+            recording=config.recording,
+            broadcast=config.broadcast,
+            work_dir=work_dir,
+            wall=time.time,
+            random_bytes=os.urandom,
+            public_url=config.http.public_url,
+        )
+        self.disk_guard = DiskGuard((work_dir, config.data_dir), min_free_mb=config.recording.min_free_mb)
+        self.egress = Egress(
+            plane,
+            max_restarts=config.workers.max_restarts,
+            has_room=self.disk_guard.ok,
+            auto_start=lambda room_id: auto_start(self.store, room_id),
+        )
+        self._stack.push_async_callback(self.egress.close)
+        self.recorder.gate = self.egress.book
+        self.recorder.is_ours = self.egress.is_recorder
         self.media.add_listener(self.recorder.listen)
+        self.media.add_listener(self.egress.listen)
+
+    async def _open_adapters(self) -> None:
+        config = self.config
         self.origin = RequestOrigin(config.http)
         self.doorkeeper = Doorkeeper(self.store, time.time, leeway=config.auth.clock_leeway)
         self.signalling = await self._stack.enter_async_context(
@@ -140,6 +208,7 @@ class Node:
                 config=config.signalling,
                 own_origin=self.origin.public_url,
                 client_address=self.origin.client_address,
+                egress=EgressCommands(self.store, self.egress),
             )
         )
         self.whip = WhipServer(
@@ -165,6 +234,7 @@ class Node:
             links=self.links,
             bus=self.bus,
             events=self.events,
+            webhooks=self.webhooks,
             wall=time.time,
             now=time.monotonic,
             random_bytes=os.urandom,
@@ -189,6 +259,9 @@ class Node:
             group.create_task(self.bus.run(), name="event bus")
             group.create_task(self.recorder.run(), name="recorder")
             group.create_task(self.auto_close.run(), name="auto-close")
+            group.create_task(self.deliverer.run(), name="webhooks")
+            group.create_task(self.egress.run(), name="egress")
+            group.create_task(self.disk_guard.run(self.egress.note_disk_low), name="disk guard")
             group.create_task(
                 housekeeping.run(self.store, self.config.limits, self.config.retention, time.time), name="housekeeping"
             )
@@ -199,7 +272,9 @@ class Node:
         await self.signalling.drain(timeout)
         self.media.conference.close(now=self.media.now())
         self.media.pump()
+        await self.egress.drain()
         await self.recorder.flush()
+        await self.events.close()
         self.bus.close()
 
     def _raw_handlers(self) -> dict[str, routes.RawHandler]:

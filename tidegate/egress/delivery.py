@@ -11,7 +11,7 @@ from typing import Any
 from tidegate.egress import names
 from tidegate.egress.plane import Plane
 from tidegate.egress.run import MadeFile
-from tidegate.storage import StorageError, put_presigned
+from tidegate.storage import StorageError, UploadRefused, put_presigned
 from tidegate.store import Recording, Transcoding
 from tidegate.store.media_models import StoredFile
 
@@ -20,20 +20,28 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0  # seconds between attempts; the file stays on this disk meanwhile
 
 
-async def deliver(plane: Plane, row: Recording | Transcoding, files: tuple[MadeFile, ...]) -> list[StoredFile]:
-    """The row's `files`. Ends only when all of them are safe, or cancelled: the next start of the node goes on."""
+async def deliver(
+    plane: Plane, row: Recording | Transcoding, files: tuple[MadeFile, ...]
+) -> tuple[list[StoredFile], str | None]:
+    """The row's `files`, and what went wrong on the way. Ends only when all of them are safe, or cancelled: then the next
+    start of the node goes on. What the caller's address refuses is kept here instead."""
     found: list[StoredFile] = []
+    error: str | None = None
     for number, made in enumerate(files, start=1):
         name = names.file_name(row.id, number, len(files), made.path.suffix)
         if row.upload_url is not None and number == 1:
             size = (await asyncio.to_thread(made.path.stat)).st_size
-            await _until_done(lambda made=made: put_presigned(plane.guard, row.upload_url, made.path), row.id)
-            found.append(names.stored_file(name, None, size, made))
-            continue
+            try:
+                await _until_done(lambda made=made: put_presigned(plane.guard, row.upload_url, made.path), row.id)
+            except UploadRefused as refused:
+                error = f"{refused}; the file is kept here"
+            else:
+                found.append(names.stored_file(name, None, size, made))
+                continue
         stored = await put(plane, row, made.path, name)
         found.append(names.stored_file(name, stored.path, stored.size, made))
         plane.bytes_recorded += stored.size
-    return found
+    return found, error
 
 
 async def put(plane: Plane, row: Recording | Transcoding, local: Path, name: str) -> Any:
@@ -47,6 +55,8 @@ async def _until_done(attempt: Callable[[], Any], row_id: str) -> Any:
     while True:
         try:
             return await attempt()
+        except UploadRefused:
+            raise
         except StorageError as error:
             log.error("the files of %s cannot be stored (%s); trying again in %.0f s", row_id, error, pause)
         await asyncio.sleep(pause)

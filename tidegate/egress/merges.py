@@ -100,7 +100,7 @@ class Merges:
         try:
             inputs = await self._fetch(row, directory)
             info = await self._merge(row, directory, inputs)
-            files = await delivery.deliver(plane, row, (MadeFile(directory / info.name, info),))
+            files, refused = await delivery.deliver(plane, row, (MadeFile(directory / info.name, info),))
         except _Unfit as unfit:
             words = str(unfit)
             await self._write(row, FAILED, "failed", {"error": words}, error=words, end=plane.wall_ms(), upload_url=None)
@@ -109,7 +109,9 @@ class Merges:
             path = files[0].get("path")
             url = signer.url(plane.public_url, row.id, files[0]["name"]) if path is not None else None
             data = {"filePath": path, "fileUrl": url}
-            await self._write(row, COMPLETED, "completed", data, files=files, end=plane.wall_ms(), upload_url=None)
+            await self._write(
+                row, COMPLETED, "completed", data, files=files, error=refused, end=plane.wall_ms(), upload_url=None
+            )
         await plane.forget(row.id)
 
     async def _fetch(self, row: Transcoding, directory: Path) -> tuple[MergeInput, ...]:

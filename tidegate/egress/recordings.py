@@ -140,10 +140,10 @@ class RecordingJob:
     async def finish(self, outcome: Outcome, before_end: Any) -> None:
         """Files into the storage, then the last word."""
         plane = self.plane
-        files = await delivery.deliver(plane, self.row, outcome.files)
+        files, refused = await delivery.deliver(plane, self.row, outcome.files)
         kept = await self._keep_timeline() if files else None
         await before_end()
-        error = outcome.error or self.reason
+        error = outcome.error or self.reason or refused
         async with self._writing:
             changes = {"files": files, "timeline": kept, "upload_url": None}
             if not files:

@@ -46,12 +46,16 @@ AutoStart = Callable[[str], Awaitable[RecordingRequest | None]]
 class Egress:
     """`listen` for the media shell, `run` for the application's task group, the rest for whoever commands."""
 
-    def __init__(self, plane: Plane, *, max_restarts: int, auto_start: AutoStart | None = None) -> None:
+    def __init__(
+        self, plane: Plane, *, max_restarts: int, auto_start: AutoStart | None = None, has_room: Callable[[], bool]
+    ) -> None:
         self.plane = plane
         self.book = JobBook(plane.server)
         self.merges = Merges(plane, self._do)
         self._recorders: set[str] = set()  # inner ids of ours
-        self.starter = Starter(plane, self.book, max_restarts=max_restarts, mine=self._recorders.add)
+        self.starter = Starter(
+            plane, self.book, max_restarts=max_restarts, has_room=has_room, mine=self._recorders.add
+        )
         self._auto_start = auto_start
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starting: dict[str, asyncio.Lock] = {}  # by room: two starts at once must see each other
@@ -228,15 +232,11 @@ class Egress:
                     except OSError as error:
                         log.warning("the timeline of %s cannot be written: %s", job.id, error.strerror)
 
-    def note_disk(self, is_full: bool) -> None:
-        """The disk guard's word: what is recorded is ended while there is room to do it well."""
-        self.starter.disk_is_full = is_full
-        if not is_full:
-            return
-        log.error("%s: recordings are ended", DISK_FULL)
+    async def note_disk_low(self) -> None:
+        """What is recorded is ended while there is room to do it well."""
         for job in tuple(self.book.recordings.values()):
             owner = next((b for b in self.book.broadcasts.values() if b.run is job.run), job)
-            self._do(owner.stop(DISK_FULL), "disk guard")
+            await owner.stop(DISK_FULL)
 
     async def drain(self) -> None:
         """End everything well. The rooms have ended: what hangs on them is ending already."""

@@ -33,8 +33,9 @@ DISK_FULL = "the disk is almost full"
 class Starter:
     """Runs and rows of new jobs. Every refusal comes before anything is begun."""
 
-    def __init__(self, plane: Plane, book: JobBook, *, max_restarts: int, mine: Callable[[str], None]) -> None:
-        self.disk_is_full = False
+    def __init__(self, plane: Plane, book: JobBook, *, max_restarts: int, has_room: Callable[[], bool], mine: Callable[[str], None]) -> None:
+        """`has_room`: whether the disk has; `mine` is told the inner id of each recorder that joins."""
+        self._has_room = has_room
         self._plane = plane
         self._book = book
         self._max_restarts = max_restarts
@@ -47,7 +48,7 @@ class Starter:
     # May it?
 
     def check_disk(self) -> None:
-        if self.disk_is_full:
+        if not self._has_room():
             raise Refusal.START_RECORDING_FAILED(f"{DISK_FULL}: nothing new is recorded until there is room")
 
     def check_recording(self, request: RecordingRequest) -> None:
