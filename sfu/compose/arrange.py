@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from sfu.compose import layout as lay
 from sfu.compose.layout import Box, Fit, Layout
 
-# How wide a person's tile may be by its height: cameras are 16:9, and a face is in the middle of them.
-LANDSCAPE_ASPECTS = (4 / 3, 16 / 9)
-PORTRAIT_ASPECTS = (3 / 4, 16 / 9)
+# How wide a person's tile may be by its height: cameras are 16:9, and a face is in the middle of them. A little more than
+# that, so that rows with gaps between fill a canvas of 16:9.
+LANDSCAPE_ASPECTS = (4 / 3, 1.85)
+PORTRAIT_ASPECTS = (3 / 4, 1.85)
 GAP = 1 / 90  # of the canvas's shorter side: 8 pixels at 720
 RADIUS = 1 / 72  # likewise
 MAX_SHARES = 4  # side by side in a named layout; more people share than anybody can read
@@ -120,7 +121,7 @@ def _ranked(layout: Layout, cast: Cast, seen: Sequence[str], leave_out: set[str]
     return sorted((who for who in cast.people if who not in leave_out), key=rank)
 
 
-def tile(count: int, area: Rect, gap: int, aspects: tuple[float, float], *, to_start: bool = False) -> tuple[Rect, ...]:
+def tiling(count: int, area: Rect, gap: int, aspects: tuple[float, float]) -> tuple[Rect, ...]:
     """`count` equal tiles, as large as their aspects let them be, centred in the area; the last row centred too."""
     best = (0, 0, 1)
     for columns in range(1, count + 1):
@@ -133,7 +134,7 @@ def tile(count: int, area: Rect, gap: int, aspects: tuple[float, float], *, to_s
     if not width:
         return ()
     rows = -(-count // columns)
-    top = area.y + (0 if to_start else even((area.height - rows * height - (rows - 1) * gap) / 2))
+    top = area.y + even((area.height - rows * height - (rows - 1) * gap) / 2)
     tiles = []
     for row in range(rows):
         inside = min(columns, count - row * columns)
@@ -184,7 +185,15 @@ class _Named:
         return self._grid(people)
 
     def _people(self) -> tuple[str, ...]:
-        return choose(self.layout, self.cast, self.layout.grid_size, self.seen)
+        """Pinned ones first where pins count."""
+        pinned = self._pinned()
+        rest = choose(self.layout, self.cast, self.layout.grid_size - len(pinned), self.seen, pinned)
+        return (*pinned, *rest)
+
+    def _pinned(self) -> tuple[str, ...]:
+        if self.layout.priority != "PIN":
+            return ()
+        return tuple(who for who in self.cast.pinned_cameras if who in self.cast.people)[: self.layout.grid_size]
 
     def _main(self) -> str:
         """The first pinned, or who speaks or spoke last; who was there stays when nobody did."""
@@ -192,26 +201,23 @@ class _Named:
 
     def _spotlit(self) -> tuple[str, ...]:
         """One, or everybody who is pinned."""
-        pinned = [who for who in self.cast.pinned_cameras if who in self.cast.people]
-        if self.layout.priority == "PIN" and pinned:
-            return tuple(pinned[: self.layout.grid_size])
-        return (self._main(),) if self.cast.people else ()
+        return self._pinned() or ((self._main(),) if self.cast.people else ())
 
     def _grid(self, people: Sequence[str]) -> tuple[Cell, ...]:
-        if len(people) == 1 and self.aspects[0] <= self.width / self.height <= self.aspects[1] * 1.01:
+        if len(people) == 1 and self.aspects[0] <= self.width / self.height <= self.aspects[1]:
             return (_person(people[0], Rect(0, 0, self.width, self.height), 0),)
-        tiles = tile(len(people), self.inside, self.gap, self.aspects)
+        tiles = tiling(len(people), self.inside, self.gap, self.aspects)
         return tuple(self._tile(who, rect) for who, rect in zip(people, tiles, strict=False))
 
     def _with_main(self, main: str, side: Sequence[str]) -> tuple[Cell, ...]:
         room, tiles = self._split(len(side))
-        place = tile(1, room, self.gap, self.aspects)[0]
+        place = tiling(1, room, self.gap, self.aspects)[0]
         return (self._tile(main, place), *(self._tile(who, rect) for who, rect in zip(side, tiles, strict=False)))
 
     def _beside(self, shares: Sequence[str], people: Sequence[str]) -> tuple[Cell, ...]:
         """Shares have the room, people are at the side."""
         room, tiles = self._split(len(people))
-        places = (room,) if len(shares) == 1 else tile(len(shares), room, self.gap, (1.0, 2.0))
+        places = (room,) if len(shares) == 1 else tiling(len(shares), room, self.gap, (1.0, 2.0))
         cells = [
             Cell(rect, Share(who), "contain", self._radius(rect), highlight=False, key=("share", who))
             for who, rect in zip(shares, places, strict=False)
@@ -226,12 +232,12 @@ class _Named:
         part = next(part for most, part in STRIPS if count <= most)
         if self.is_landscape:
             wide = even(self.width * part)
-            tiles = tile(count, Rect(inside.right - wide, inside.y, wide, inside.height), gap, LANDSCAPE_ASPECTS)
+            tiles = tiling(count, Rect(inside.right - wide, inside.y, wide, inside.height), gap, LANDSCAPE_ASPECTS)
             left, right = min(rect.x for rect in tiles), max(rect.right for rect in tiles)
             tiles = tuple(replace(rect, x=rect.x + inside.right - right) for rect in tiles)
             return Rect(inside.x, inside.y, inside.width - (right - left) - gap, inside.height), tiles
         high = even(self.height * part)
-        tiles = tile(count, Rect(inside.x, inside.bottom - high, inside.width, high), gap, PORTRAIT_ASPECTS)
+        tiles = tiling(count, Rect(inside.x, inside.bottom - high, inside.width, high), gap, PORTRAIT_ASPECTS)
         top, bottom = min(rect.y for rect in tiles), max(rect.bottom for rect in tiles)
         tiles = tuple(replace(rect, y=rect.y + inside.bottom - bottom) for rect in tiles)
         return Rect(inside.x, inside.y, inside.width, inside.height - (bottom - top) - gap), tiles

@@ -58,7 +58,7 @@ def initials(name: str) -> str:
     if not words:
         return "".join(text.clusters(text.clean(name))[:1]).upper()
     letters = [next((piece for piece in text.clusters(word) if piece[0].isalnum()), "") for word in words]
-    return (letters[0] if len(words) == 1 else letters[0] + letters[-1]).upper()
+    return (letters[0] if len(words) == 1 else letters[0] + text.ZWNJ + letters[-1]).upper()  # Arabic ones would join
 
 
 def placeholder(participant_id: str, name: str, width: int, height: int, tile: RGB) -> np.ndarray:
@@ -90,7 +90,7 @@ def _draw_silhouette(draw: ImageDraw.ImageDraw, size: int) -> None:
 
 def badge(name: str, *, muted: bool, shares: bool, tile_width: int, tile_height: int, unit: float) -> np.ndarray | None:
     """Name and state at the foot of a tile, on a dark ground. `unit`: a pixel at 720. None: nothing to say, or no room."""
-    size = round(min(max(tile_height * 0.07, 11 * unit), 20 * unit))
+    size = round(min(max(tile_height * 0.07, 12 * unit), 20 * unit))
     height, pad = round(size * 1.6) // 2 * 2, round(size * 0.45)
     icon = (_muted_icon if muted else _screen_icon)(round(size * 1.05)) if muted or shares else None
     room = tile_width - 2 * badge_inset(tile_height, unit) - 2 * pad - (icon.width + pad // 2 if icon else 0)

@@ -8,6 +8,7 @@ what to add: a rounded corner or a name costs by its pixels, in one pass over al
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import av
 import numpy as np
@@ -29,7 +30,7 @@ _MATRICES = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
-ASPECT_SLACK = 0.02  # so much stretching nobody sees, and it saves cutting
+ASPECT_SLACK = 0.01  # so much stretching is rounding to even pixels
 MAX_SOURCE_PIXELS = 8192 * 8192  # a decoder that says more is refused
 
 
@@ -195,15 +196,30 @@ class Blend:
         keep = 256 - ((256 - self.keep.astype(np.uint32)) * part >> 8)
         return Blend(self.index, keep.astype(np.uint16), (self.add.astype(np.uint32) * part >> 8).astype(np.uint16))
 
-    def merged(self, other: Blend) -> Blend | None:
-        """Both in one pass; None when they share pixels."""
-        if self.under is not None or other.under is not None or np.intersect1d(self.index, other.index).size:
-            return None
+    def joined(self, other: Blend) -> Blend:
+        """Both in one pass: they must share no pixel, and know what is below."""
         return Blend(
             np.concatenate((self.index, other.index)),
             np.concatenate((self.keep, other.keep)),
             np.concatenate((self.add, other.add)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """An RGBA image made ready for a canvas, to be laid at any even place."""
+
+    luma: np.ndarray
+    chroma: np.ndarray
+    keep: np.ndarray
+    add: np.ndarray
+    stride: int
+
+    def at(self, x: int, y: int) -> Blend:
+        index = np.concatenate(
+            (self.luma + (y * self.stride + x), self.chroma + (y // 2 * (self.stride // 2) + x // 2))
+        )
+        return Blend(index, self.keep, self.add)
 
 
 class Canvas:
@@ -247,71 +263,75 @@ class Canvas:
         frame.color_range = ColorRange.MPEG
         return frame
 
-    def patch(self, image: np.ndarray, x: int, y: int) -> Blend:
-        """An RGBA image (height, width, 4; uint8) to be laid at an even place. What is outside of the canvas is cut off."""
-        high, wide = min(image.shape[0], self.height - y), min(image.shape[1], self.width - x)
-        image = image[: high // 2 * 2, : wide // 2 * 2].astype(np.float32)
+    def patch(self, image: np.ndarray) -> Patch:
+        """Of an RGBA image (height, width, 4; uint8), which is to be laid where it is inside of the canvas as a whole."""
+        image = image[: self.height, : self.width].astype(np.float32)
+        # Colour has half the resolution: an odd last row or column is seen by half.
+        image = np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)))
         alpha = image[..., 3] / 255
         y_plane, u_plane, v_plane = (plane * alpha for plane in to_yuv(image))
-        chroma_alpha = _halved(alpha)
-        planes = [(alpha, y_plane), (chroma_alpha, _halved(u_plane)), (chroma_alpha, _halved(v_plane))]
-        parts = [self._pixels(number, *planes[number], x, y) for number in range(3)]
-        return Blend(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        halved = _halved(alpha)
+        parts = [
+            self._pixels(plane, *values)
+            for plane, values in enumerate(((alpha, y_plane), (halved, _halved(u_plane)), (halved, _halved(v_plane))))
+        ]
+        keep, add = (np.concatenate([part[number] for part in parts]) for number in (1, 2))
+        return Patch(parts[0][0], np.concatenate((parts[1][0], parts[2][0])), keep, add, self.width)
 
-    def _pixels(self, plane: int, alpha: np.ndarray, color: np.ndarray, x: int, y: int) -> tuple[np.ndarray, ...]:
+    def _pixels(self, plane: int, alpha: np.ndarray, color: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Places, `keep` and `add` of what is not transparent."""
         rows, columns = np.nonzero(alpha > 1 / 512)
-        alpha, color = alpha[rows, columns], color[rows, columns]
-        keep = np.round(256 * (1 - alpha)).astype(np.uint16)
-        return self._index(plane, rows, columns, x, y), keep, np.round(color * 256).astype(np.uint16)
+        keep = np.round(256 * (1 - alpha[rows, columns])).astype(np.uint16)
+        return self._index(plane, rows, columns), keep, np.round(color[rows, columns] * 256).astype(np.uint16)
 
-    def _index(self, plane: int, rows: np.ndarray, columns: np.ndarray, x: int, y: int) -> np.ndarray:
-        """Places in the flat buffer of pixels of a plane, counted from the luma place (x, y)."""
+    def _index(self, plane: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Places of a plane's pixels in the flat buffer."""
         if plane == 0:
-            return (rows + y) * self.width + columns + x
-        base = self.width * self.height * (4 + plane - 1) // 4
-        return base + (rows + y // 2) * (self.width // 2) + columns + x // 2
+            return rows * self.width + columns
+        return self.width * self.height * (3 + plane) // 4 + rows * (self.width // 2) + columns
 
-    def edge(self, rect: Rect, radius: float, border: YUV, thickness: float) -> Blend | None:
+    def edge(self, rect: Rect, radius: int, border: YUV, thickness: int) -> Blend | None:
         """Rounded corners, and a border inside the edge. None when there is nothing to do."""
         if radius <= 0 and thickness <= 0:
             return None
         parts = []
         for plane in range(3):
             step = 1 if plane == 0 else 2
-            rows, columns = _ring(rect.height // step, rect.width // step, radius / step, thickness / step)
-            inside, lined = _coverage(rows, columns, rect.width, rect.height, step, radius, thickness)
-            keep = np.round(256 * inside * (1 - lined))
-            add = np.floor(256 * inside * lined) * border[plane]
-            under = 256 - np.maximum(np.round(256 * inside), keep + np.floor(256 * inside * lined))
-            parts.append((self._index(plane, rows, columns, rect.x, rect.y), keep, add, under))
-        index, *rest = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return Blend(index, *(array.astype(np.uint16) for array in rest))
+            rows, columns, keep, lined, under = _edge_shape(rect.width, rect.height, step, radius, thickness)
+            index = self._index(plane, rows + rect.y // step, columns + rect.x // step)
+            parts.append((index, keep, lined * np.uint16(border[plane]), under))
+        return Blend(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def _halved(plane: np.ndarray) -> np.ndarray:
     return (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
 
 
-def _ring(height: int, width: int, radius: float, thickness: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the pixels that corners and border may touch."""
-    touched = np.zeros((height, width), bool)
-    corner, line = int(np.ceil(radius)), int(np.ceil(thickness)) + 1 if thickness > 0 else 0
-    for rows in (slice(0, corner), slice(max(height - corner, 0), height)):
-        for columns in (slice(0, corner), slice(max(width - corner, 0), width)):
-            touched[rows, columns] = True
-    if line:
-        touched[:line] = touched[-line:] = touched[:, :line] = touched[:, -line:] = True
-    return np.nonzero(touched)
-
-
-def _coverage(
-    rows: np.ndarray, columns: np.ndarray, width: int, height: int, step: int, radius: float, thickness: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """How much of each pixel is inside the rounded box, and how much of that is border: by the distance to the edge."""
+@lru_cache(128)  # tiles of one picture have few sizes
+def _edge_shape(width: int, height: int, step: int, radius: int, thickness: int) -> tuple[np.ndarray, ...]:
+    """Rows and columns of the pixels that corners and border touch; of 256, what is kept, border, and what is below."""
+    rows, columns = _ring(height // step, width // step, -(-radius // step), -(-thickness // step))
+    # The distance to the edge of a rounded box, negative inside, says how much of a pixel it covers.
     across = np.abs((columns + 0.5) * step - width / 2) - (width / 2 - radius)
     down = np.abs((rows + 0.5) * step - height / 2) - (height / 2 - radius)
     outside = np.hypot(np.maximum(across, 0), np.maximum(down, 0))
     distance = outside + np.minimum(np.maximum(across, down), 0) - radius
     inside = np.clip(0.5 - distance / step, 0, 1)
-    lined = np.clip(0.5 + (distance + thickness) / step, 0, 1) if thickness > 0 else np.zeros_like(inside)
-    return inside, lined
+    lined = np.clip(0.5 + (distance + thickness) / step, 0, 1) * inside if thickness > 0 else np.zeros_like(inside)
+    border = np.floor(256 * lined)
+    keep = np.round(256 * (inside - lined))
+    under = np.maximum(256 - np.maximum(np.round(256 * inside), keep + border), 0)
+    touched = keep < 256
+    return (rows[touched], columns[touched], *(part[touched].astype(np.uint16) for part in (keep, border, under)))
+
+
+def _ring(height: int, width: int, corner: int, line: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the pixels that corners and border may touch."""
+    touched = np.zeros((height, width), bool)
+    for rows in (slice(0, corner), slice(max(height - corner, 0), height)):
+        for columns in (slice(0, corner), slice(max(width - corner, 0), width)):
+            touched[rows, columns] = True
+    if line:
+        line += 1
+        touched[:line] = touched[-line:] = touched[:, :line] = touched[:, -line:] = True
+    return np.nonzero(touched)

@@ -5,12 +5,14 @@ Two canvases take turns, so that an encoder may hold the last picture while the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from weakref import WeakKeyDictionary
 
 import av
+import numpy as np
 
 from sfu.compose.arrange import Rect
-from sfu.compose.canvas import Blend, Canvas
+from sfu.compose.canvas import Blend, Canvas, Patch
 from sfu.compose.tile import Tile
 
 CANVASES = 2
@@ -25,6 +27,7 @@ class Painter:
         self._items: list[_Item] = []
         self._groups: list[list[_Item]] = []
         self._plan = 0
+        self._patches: WeakKeyDictionary[Tile, tuple[np.ndarray, Patch]] = WeakKeyDictionary()
 
     def set_tiles(self, tiles: Sequence[Tile]) -> None:
         """Where tiles are, or what is below them, has changed: everything is painted anew."""
@@ -57,13 +60,20 @@ class Painter:
         canvas.copy(self.background)
         for tile, rect, alpha in placed:
             if tile.image is not None:
-                canvas.patch(tile.image, tile.rect.x, tile.rect.y).faded(alpha).apply(canvas.flat)
+                self._patch(tile, tile.image).at(tile.rect.x, tile.rect.y).faded(alpha).apply(canvas.flat)
                 continue
             _lay(canvas, tile, rect, alpha, canvas.edge(rect, _radius(tile, rect), *tile.border()))
             drawn = tile.badge()
             if drawn is not None and drawn.shape[1] < rect.width and drawn.shape[0] < rect.height // 2:
-                canvas.patch(drawn, *tile.badge_place(rect)).faded(alpha).apply(canvas.flat)
+                self._patch(tile, drawn).at(*tile.badge_place(rect)).faded(alpha).apply(canvas.flat)
         return canvas.to_frame()
+
+    def _patch(self, tile: Tile, image: np.ndarray) -> Patch:
+        """Made once for each image."""
+        known = self._patches.get(tile)
+        if known is None or known[0] is not image:
+            known = self._patches[tile] = image, self.background.patch(image)
+        return known[1]
 
     def _next(self) -> _Painted:
         self._ring.append(self._ring.pop(0))
@@ -71,7 +81,7 @@ class Painter:
 
     def _paint_group(self, canvas: Canvas, group: list[_Item]) -> None:
         for item in group:
-            item.refresh(self.background)
+            item.refresh(self.background, self._patch)
             if item.is_see_through:
                 canvas.copy(self.background, item.tile.rect)
         for item in group:
@@ -103,25 +113,31 @@ class _Item:
         """What is below it must be painted before it."""
         return self.tile.image is not None or self._edge is not None
 
-    def refresh(self, background: Canvas) -> None:
+    def refresh(self, background: Canvas, patch: Callable[[Tile, np.ndarray], Patch]) -> None:
         tile = self.tile
         if self._revision == tile.revision:
             return
         self._revision, self._edge, self._blends = tile.revision, None, []
         if tile.image is not None:
-            self._blends = [background.patch(tile.image, tile.rect.x, tile.rect.y)]
+            self._blends = [patch(tile, tile.image).at(tile.rect.x, tile.rect.y)]
             return
-        edge = background.edge(tile.rect, _radius(tile, tile.rect), *tile.border())
+        radius, (color, thickness) = _radius(tile, tile.rect), tile.border()
+        edge = background.edge(tile.rect, radius, color, thickness)
         if self._covers:
             self._edge = edge
         elif edge is not None:
             # Only the background is below: what the corners show of it is known.
             self._blends.append(edge.over(background.flat.take(edge.index)))
         drawn = tile.badge()
-        if drawn is not None:
-            badge = background.patch(drawn, *tile.badge_place(tile.rect))
-            both = self._blends[0].merged(badge) if self._blends else None
-            self._blends = [both] if both else [*self._blends, badge]
+        if drawn is None:
+            return
+        x, y = tile.badge_place(tile.rect)
+        badge, inset = patch(tile, drawn).at(x, y), x - tile.rect.x
+        # How deep inside the rounded edge the badge's corner is.
+        if self._blends and radius - 2**0.5 * max(radius - inset, 0) > thickness + 2 < inset:
+            self._blends = [self._blends[0].joined(badge)]
+        else:
+            self._blends.append(badge)
 
     def paint(self, canvas: Canvas) -> None:
         tile = self.tile

@@ -7,7 +7,7 @@ range, and marked so: what WebRTC sends.
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import av
 import numpy as np
@@ -38,7 +38,7 @@ class Stage:
             raise UsageError("a canvas has an even width and a height that four divides")
         self.width, self.height, self.fps = width, height, fps
         self.seconds = {"scale": 0.0, "blend": 0.0}
-        """What `render` took since the beginning: scaling, and everything else."""
+        """CPU that `render` took since the beginning: scaling, and everything else."""
         self._directory = directory
         self._painter = Painter(width, height)
         self._people: dict[str, str] = {}
@@ -122,7 +122,7 @@ class Stage:
 
     def render(self, at: float) -> av.VideoFrame:
         """The picture at that time, without pts. Its pixels are overwritten at the second `render` after this one."""
-        began, scaled = perf_counter(), self._scaling()
+        began, scaled = thread_time(), self._scaling()
         self._settle()
         target = [Placed(tile.key, tile.rect) for tile in self._tiles.values()]
         if target != self._target:
@@ -148,7 +148,7 @@ class Stage:
             frame = self._painter.moving(placed)
         scaled = self._scaling() - scaled
         self.seconds["scale"] += scaled
-        self.seconds["blend"] += perf_counter() - began - scaled
+        self.seconds["blend"] += thread_time() - began - scaled
         return frame
 
     def wanted_tracks(self) -> frozenset[str]:

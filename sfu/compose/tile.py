@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
+from time import thread_time
 
 import av
 import numpy as np
@@ -61,7 +61,7 @@ class Tile:
         self.image: np.ndarray | None = None
         self.revision = 0
         self.scaling = 0.0
-        """Seconds that swscale took, all in all."""
+        """Seconds of CPU that pictures took, all in all."""
         self._warn = warn
         self._scaler = Scaler()
         self._picture: Picture | None = None
@@ -125,13 +125,13 @@ class Tile:
         source = self.source
         stamp = (*self.stamp, width, height)
         if self._picture is None or self._pictured != stamp:
-            began = perf_counter()
+            began = thread_time()
             picture = None
             if source is not None and source.frame is not None and source.is_live:
                 picture = self._filmed(source, source.frame, width, height)
             self._picture = picture or self._drawn(width, height)
             self._pictured = stamp
-            self.scaling += perf_counter() - began
+            self.scaling += thread_time() - began
         return self._picture
 
     def _filmed(self, source: Source, frame: av.VideoFrame, width: int, height: int) -> Picture | None:
