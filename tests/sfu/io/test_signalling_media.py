@@ -105,3 +105,19 @@ async def test_refusals_of_the_conference_come_back_as_errors(at):
     assert await ann.request("subscribe-answer", sdp="v=1", serial=7) == {"stale": True}
     await ann.request("restart-subscribe")
     await ann.request("ping")
+
+
+async def test_a_tone_makes_a_speaker_and_pins_reach_the_others(at, peer):
+    """aiortc tells audio levels with its packets."""
+    ann, ben = await at.join("ann"), await at.join("ben")
+    await publish_tone(ann, peer())
+    async with asyncio.timeout(PATIENCE):
+        assert await ben.skip_to("speaker-changed") == {"participantId": "ann"}
+    late = await at.join("late")
+    assert late.joined["activeSpeakerId"] == "ann"
+    await ben.request("pin", participantId="ann", type="CAM")
+    pinned = {"participantId": "ann", "state": {"cam": True, "share": False}, "pinnedBy": "ben"}
+    assert await late.skip_to("pin-state-changed") == pinned
+    at.server.conference.set_room_state("room", "recording", {"status": "RECORDING_STARTED"}, now=at.server.now())
+    at.server.pump()
+    assert await late.skip_to("recording-state-changed") == {"status": "RECORDING_STARTED"}

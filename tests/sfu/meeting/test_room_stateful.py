@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from media.errors import PeerError
 from sfu.config import SfuConfig
 from sfu.meeting import events as ev
-from sfu.meeting.participant import CloseReason, Mode, Participant, ParticipantState, Quality
+from sfu.meeting.participant import CloseReason, Mode, Participant, ParticipantState, Quality, Track
 from sfu.meeting.permissions import Grants, Source
 from tests.support.meeting import enter, events, make_room, publish
 
@@ -43,6 +43,8 @@ class Mirror:
         self.muted: dict[str, bool] = {}
         self.subscriptions: dict[tuple[str, str], bool] = {}  # (subscriber's inner_id, track_id) -> paused
         self.demand: dict[str, Quality | None] = {}
+        self.speaker: str | None = None
+        self.pins: dict[str, tuple[bool, bool]] = {}
 
     def read(self, event: ev.RoomEvent) -> None:
         match event:
@@ -58,6 +60,7 @@ class Mirror:
             case ev.ParticipantLeft():
                 del self.participants[event.inner_id]
                 self.away.discard(event.inner_id)
+                self.pins.pop(event.participant_id, None)
                 assert event.inner_id not in self.tracks.values()
                 self.subscriptions = {key: value for key, value in self.subscriptions.items() if key[0] != event.inner_id}
             case ev.ParticipantDisconnected():
@@ -93,8 +96,21 @@ class Mirror:
             case ev.TrackDemand():
                 assert self.demand.get(event.track_id) != event.quality
                 self.demand[event.track_id] = event.quality
+            case ev.SpeakerChanged():
+                assert event.participant_id != self.speaker
+                self.speaker = event.participant_id
+            case ev.PinChanged():
+                assert event.participant_id in self.participants.values()
+                pin = self.pins.pop(event.participant_id, (False, False))
+                assert pin != (event.cam, event.share)
+                if event.cam or event.share:
+                    self.pins[event.participant_id] = (event.cam, event.share)
             case ev.RoomEnding():
                 self.ending = True
+
+
+def open_microphone(track: Track) -> bool:
+    return track.source is Source.MIC and track.published and not track.muted
 
 
 class RoomMachine(RuleBasedStateMachine):
@@ -237,6 +253,27 @@ class RoomMachine(RuleBasedStateMachine):
     def remove(self, by, name):
         self.attempt(self.room.remove, None if by is None else self.one(by), name)
 
+    @rule(by=st.none() | PICK, name=NAMES, cam=st.none() | st.booleans(), share=st.none() | st.booleans())
+    def pin(self, by, name, cam, share):
+        self.attempt(self.room.pin, None if by is None else self.one(by), name, cam=cam, share=share)
+
+    @rule(picks=st.lists(PICK, max_size=2), ticks=st.integers(1, 12))
+    def hear(self, picks, ticks):
+        """As the switchboard does it: the microphones that are published and open."""
+        mics = [p.participant_id for p in self.room.participants.values() for t in p.tracks.values() if open_microphone(t)]
+        loud = {mics[pick % len(mics)] for pick in picks if mics}
+        for _ in range(ticks):
+            self.room.speakers.hear([(name, 5, 5, 500) if name in loud else (name, 5, 0, 300) for name in mics], now=self.now)
+        self.read()
+
+    @rule(pick=PICK, seconds=st.floats(min_value=1, max_value=30))
+    def hold(self, pick, seconds):
+        participant = self.one(pick)
+        if participant is not None and participant.grants.recorder:
+            self.room.hold(participant, seconds, now=self.now)
+            self.room.handle_timer(now=self.now)
+            self.read()
+
     @rule(pick=PICK)
     def end(self, pick):
         if (participant := self.one(pick)) is not None and pick > 25:  # seldom: it starts everything anew
@@ -263,6 +300,16 @@ class RoomMachine(RuleBasedStateMachine):
         for track_id in published:
             wishes = [s.wished(t) for p in present for s, t in self.enabled(p, track_id)]
             assert mirror.demand.get(track_id) == max(wishes, default=None)
+
+    @invariant()
+    def pins_and_speakers_are_of_people_who_are_present(self):
+        room, mirror = self.room, self.mirror
+        assert {name: (pin.cam, pin.share) for name, pin in room.pins.pins.items()} == mirror.pins
+        assert mirror.pins.keys() <= room.participants.keys()
+        assert mirror.speaker == room.speakers.active and set(room.speakers.order) <= room.participants.keys()
+        if mirror.speaker is not None:
+            assert room.speakers.order[0] == mirror.speaker
+            assert any(open_microphone(track) for track in room.participants[mirror.speaker].tracks.values())
 
     def enabled(self, participant, track_id):
         subscription = participant.subscriptions.get(track_id)
@@ -292,7 +339,9 @@ class RoomMachine(RuleBasedStateMachine):
     @invariant()
     def everybody_away_is_waited_for(self):
         away = [p for p in self.room.participants.values() if p.state is ParticipantState.DISCONNECTED]
-        assert (self.room.get_timer() is not None) == bool(away)
+        empty = all(p.grants.recorder for p in self.room.participants.values())
+        assert (self.room.get_timer() is not None) == (bool(away) or (empty and bool(self.room._holds)))
+        assert self.room._holds.keys() <= self.mirror.participants.keys()
 
 
 RoomMachine.TestCase.settings = settings(
