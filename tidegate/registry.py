@@ -232,6 +232,7 @@ class Node:
             meetings=self.commands,
             storage=self.storage,
             links=self.links,
+            egress=self.egress,
             bus=self.bus,
             events=self.events,
             webhooks=self.webhooks,
