@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 
 from media.errors import PeerError
 from sfu.config import SfuConfig
-from sfu.meeting.participant import CloseReason
-from sfu.meeting.permissions import Source
-from tests.support.client_sdp import Line
+from sfu.listener import Listener, ListenerEvent, ListenerTrackAdded, ListenerTrackRemoved
+from sfu.meeting.participant import CloseReason, JoinRequest, Participant, ParticipantState
+from sfu.meeting.permissions import Grants, Source
+from sfu.producer import Producer
+from tests.support.client_sdp import H264_LINES, Line
 from tests.support.conference_pair import COARSE, CONTEXTS, Browser, Lab, assert_empty
+from tests.support.rtp_peers import Wire
 
 NAMES = ("alice", "bob", "carol", "player")
+RECORDER = Grants(join=True, subscribe=True, hidden=True, recorder=True)
 CONFIG = SfuConfig(max_sessions=6, max_media_lines=6, max_tracks=3)
 
 
@@ -25,6 +29,7 @@ class Calls:
         self.lab = Lab(CONFIG)
         self.present: dict[str, Browser] = {}
         self.ssrc = 1000
+        self.recorder: tuple[Participant, Listener, Wire] | None = None
 
     def act(self, action: str, name: str) -> None:
         try:
@@ -106,6 +111,41 @@ class Calls:
         if player.play_leg is None:
             player.play(of=name if name != "player" else None)
 
+    def change_codec(self, name: str) -> None:
+        """Of every video that it sends."""
+        browser = self.who(name)
+        for line in browser.media:
+            self.ssrc += 10
+            line.ssrc = self.ssrc
+            if line.kind == "video":
+                line.codec = None if line.codec else H264_LINES
+        if browser.publish_leg is not None:
+            browser.negotiate()
+
+    def listen(self, name: str) -> None:
+        if self.recorder is None:
+            request = JoinRequest("room", "rec", grants=RECORDER, auto_subscribe=name != "player")
+            participant, wire = self.lab.conference.join(request, now=self.lab.now), Wire()
+            if name == "bob":
+                self.lab.pump()
+            hold = 20.0 if name == "carol" else 0.0
+            listener = self.lab.conference.listen(participant, wire, hold_room_seconds=hold, now=self.lab.now)
+            self.recorder = participant, listener, wire
+
+    def record(self, name: str) -> None:
+        """The recorder takes, pauses or resumes what this one has published."""
+        if self.recorder is not None and name in self.present:
+            for at, track in enumerate(self.present[name].participant.tracks):
+                self.lab.conference.want(self.recorder[0], track, enabled=at % 2 == 0, now=self.lab.now)
+
+    def kill_worker(self, name: str) -> None:
+        if self.recorder is not None:
+            self.recorder[1].fail("the worker is gone")
+
+    def stop_recording(self, name: str) -> None:
+        if self.recorder is not None:
+            self.lab.conference.leave(self.recorder[0], CloseReason.MANUAL_LEAVE_CALLED, now=self.lab.now)
+
     def ignore_offers(self, name: str) -> None:
         self.who(name).answers = not self.who(name).answers
 
@@ -151,21 +191,52 @@ class Calls:
         for session in sessions.values():
             for consumer in session.endpoint.consumers:
                 assert consumer.producer is producers.get(consumer.producer.id), "nobody hangs on a producer that is gone"
+        self.check_recorder(producers)
+        assert not c.listeners.has_events
         assert not c.table.has_events and not c._busy and not c._unsettled and not c.dirty
 
 
-ACTIONS = [name for name, item in vars(Calls).items() if callable(item) and not name.startswith("_") and name not in ("act", "who", "check")]
+    def check_recorder(self, producers: dict[str, Producer]) -> None:
+        """It has what it is subscribed to, from the producers of now, and its worker was told so."""
+        if self.recorder is None:
+            return
+        participant, listener, _ = self.recorder
+        told: dict[str, int] = {}
+        for event in self.lab.events:
+            if isinstance(event, ListenerEvent) and event.inner_id == participant.inner_id:
+                if isinstance(event, ListenerTrackAdded):
+                    assert event.track.track_id not in told
+                    told[event.track.track_id] = event.ssrc
+                elif isinstance(event, ListenerTrackRemoved):
+                    del told[event.track_id]
+        if participant.state is ParticipantState.LEFT:
+            assert listener.closed and listener.endpoint.consumers == [] and listener.get_timer() is None
+            self.recorder = None
+            return
+        assert listener.failure is None, "who fails is put out"
+        assert told == listener.ssrcs and told.keys() == participant.subscriptions.keys() & producers.keys()
+        consumers = {consumer.params.ssrc: consumer for consumer in listener.endpoint.consumers}
+        assert len(consumers) == len(listener.endpoint.consumers) and consumers.keys() == set(told.values())
+        for track_id, ssrc in told.items():
+            assert consumers[ssrc].producer is producers[track_id]
+            assert consumers[ssrc].paused is not participant.subscriptions[track_id].enabled
+
+
+ACTIONS = [name for name, item in vars(Calls).items() if callable(item) and not name.startswith("_") and name not in ("act", "who", "check", "check_recorder")]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(NAMES)), max_size=40))
 @example([("publish", "alice"), ("join", "bob"), ("breathe", "bob"), ("detach", "alice"), ("crash", "alice"), ("wait", "bob")])
 @example([("publish", "alice"), ("play", "alice"), ("breathe", "bob"), ("unpublish", "alice"), ("publish", "alice"), ("hang_up", "player")])
+@example([("publish", "alice"), ("listen", "bob"), ("change_codec", "alice"), ("renegotiate", "alice"), ("kill_worker", "bob")])
+@example([("listen", "carol"), ("publish", "alice"), ("record", "alice"), ("leave", "alice"), ("wait", "bob"), ("wait", "bob")])
 def test_whatever_happens_the_tables_agree_and_in_the_end_nothing_is_left(steps):
     calls = Calls()
     for action, name in steps:
         calls.act(action, name)
     for name in NAMES:
         calls.act("leave", name)
+    calls.act("stop_recording", "")
     calls.act("end", "")
     assert_empty(calls.lab)
