@@ -13,8 +13,6 @@ from media.errors import ParseError, UsageError
 from rtmp.config import BroadcasterConfig
 from rtmp.io.broadcaster import Broadcaster, TargetPhase, TargetState
 from rtmp.url import parse_target
-from sfu.listener import ListenerEvent
-from sfu.meeting.events import RoomEvent
 from sfu.meeting.refusals import Refusal
 from tidegate.config.egress import BroadcastConfig
 from tidegate.egress import names
@@ -59,10 +57,6 @@ class BroadcastJob:
     @property
     def state(self) -> str:
         return self.row.state
-
-    def handle(self, event: RoomEvent | ListenerEvent) -> None:
-        """An event of the room."""
-        self.run.handle(event)
 
     # Targets
 

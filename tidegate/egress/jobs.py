@@ -9,6 +9,7 @@ from typing import Any
 from sfu.io.udp import MediaServer
 from tidegate.egress.broadcasts import BroadcastJob
 from tidegate.egress.recordings import RecordingJob
+from tidegate.egress.run import Run
 from tidegate.store.media_models import FAILED, LIVE, PROCESSING, RECORDING, STARTING, STOPPED, STOPPING
 
 GATE_PATIENCE = 900.0  # seconds that `session-ended` waits for files that cannot be stored; then it is told without them
@@ -25,6 +26,8 @@ class JobBook:
         self._server = server
         self.recordings: dict[str, RecordingJob] = {}
         self.broadcasts: dict[str, BroadcastJob] = {}
+        self.runs: dict[Run, None] = {}
+        """Pipelines that want to hear of their rooms: from before their seats are taken."""
         self._waiting: dict[str, list[Callable[[], None]]] = {}  # by session
         self._one_ended = asyncio.Event()
 
@@ -36,6 +39,10 @@ class JobBook:
 
     def _all(self) -> Iterable[RecordingJob | BroadcastJob]:
         return (*self.broadcasts.values(), *self.recordings.values())
+
+    def add_run(self, run: Run) -> None:
+        self.runs[run] = None
+        run.finished.add_done_callback(lambda _: self.runs.pop(run, None))
 
     def remove(self, job: RecordingJob | BroadcastJob) -> None:
         """Its last event is written."""

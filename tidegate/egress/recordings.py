@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from sfu.compose.messages import CompositionSpec, TrackFileSpec
-from sfu.listener import ListenerEvent
-from sfu.meeting.events import RoomEvent
 from tidegate.egress import delivery, names, timeline
 from tidegate.egress.chronicle import Chronicle
 from tidegate.egress.plane import Plane
@@ -66,13 +64,6 @@ class RecordingJob:
     @property
     def state(self) -> str:
         return self.row.state
-
-    def handle(self, event: RoomEvent | ListenerEvent) -> None:
-        """An event of the room."""
-        if not self.shares_run:
-            self.run.handle(event)
-        if self.chronicle is not None and isinstance(event, RoomEvent) and event.session_id == self.session_id:
-            self.chronicle.handle(event)
 
     async def note_config(self, config: dict[str, Any]) -> Recording:
         """How the picture was asked to look from now on."""

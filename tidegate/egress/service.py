@@ -69,8 +69,13 @@ class Egress:
     def listen(self, event: object) -> None:
         if not isinstance(event, RoomEvent | ListenerEvent):
             return
-        for job in self.book.of_room(event.room_id):
-            job.handle(event)
+        for run in tuple(self.book.runs):
+            if run.what.room_id == event.room_id:
+                run.handle(event)
+        if isinstance(event, RoomEvent):
+            for job in tuple(self.book.recordings.values()):
+                if job.chronicle is not None and job.session_id == event.session_id:
+                    job.chronicle.handle(event)
         if isinstance(event, RoomEnded):
             self._do(self._end_session(event.session_id), "end of a session")
         elif isinstance(event, RoomStarted) and self._auto_start is not None:

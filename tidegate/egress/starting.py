@@ -131,14 +131,19 @@ class Starter:
         plane, job_id = self._plane, run.what.spec.id
         try:
             await asyncio.to_thread(scenes.write_pictures, [plane.directory(job_id)], images)
+            self._book.add_run(run)
             await run.start()
         except PeerError:
-            await plane.forget(job_id)
+            await self._give_up(run)
             raise
         except OSError as error:
-            await plane.forget(job_id)
+            await self._give_up(run)
             words = DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"the disk refuses: {error.strerror}"
             raise refusal(words) from None
+
+    async def _give_up(self, run: Run) -> None:
+        self._book.runs.pop(run, None)
+        await self._plane.forget(run.what.spec.id)
 
     # Rows
 
