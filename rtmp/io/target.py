@@ -108,7 +108,7 @@ class Target:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        if self._phase is not TargetPhase.FAILED:
+        if self._phase not in (TargetPhase.FAILED, TargetPhase.STOPPED):
             self._set(TargetPhase.STOPPED, "" if complete else "the server did not take the last frames")
 
     def state(self) -> TargetState:

@@ -29,6 +29,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 async def serve(handler: Handler, *, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[int]:
     """The port of a server that hands each connection to `handler`; connections end with the block."""
     tasks: set[asyncio.Task[Any]] = set()
+    over = False
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -38,6 +39,9 @@ async def serve(handler: Handler, *, tls: ssl.SSLContext | None = None, port: in
             await handler(reader, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass  # publishers hang up as they like
+        except asyncio.CancelledError:
+            if not over:  # Python 3.11's streams call a cancelled handler an error
+                raise
         finally:
             tasks.discard(task)
             writer.transport.abort()
@@ -52,6 +56,7 @@ async def serve(handler: Handler, *, tls: ssl.SSLContext | None = None, port: in
     try:
         yield sock.getsockname()[1]
     finally:
+        over = True
         server.close()
         for task in tuple(tasks):
             task.cancel()
