@@ -36,7 +36,7 @@ class LinkStats:
 
 class WorkerLink:
     """A `media.ports.PacketSource` that ends in a worker. `on_rtcp(data)` gets each packet that comes back, `on_flv(data)` the
-    FLV stream in pieces. Callbacks run on the loop's thread and must not block."""
+    FLV stream in pieces, the last of them empty. Callbacks run on the loop's thread and must not block."""
 
     def __init__(self, packets: socket.socket, flv: socket.socket) -> None:
         self.stats = LinkStats()
@@ -151,14 +151,18 @@ class WorkerLink:
             data = b""
         if not data:
             self._close_flv()
+            self._tell_flv(b"")
             return False
         self.stats.flv_bytes += len(data)
+        self._tell_flv(data)
+        return True
+
+    def _tell_flv(self, data: bytes) -> None:
         if self._on_flv is not None:
             try:
                 self._on_flv(data)
             except Exception:
                 log.exception("a worker's FLV stream made its reader fail")
-        return True
 
     def _close_flv(self) -> None:
         if self._flv.fileno() >= 0:
