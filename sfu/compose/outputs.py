@@ -26,6 +26,7 @@ MP4_OPTIONS = {
     "flush_packets": "1",
 }
 WEBM_OPTIONS = {"cluster_time_limit": str(CLUSTER_MS), "flush_packets": "1"}
+FORMATS = {".mp4": ("mp4", MP4_OPTIONS), ".webm": ("webm", WEBM_OPTIONS), ".mp3": ("mp3", {})}
 FLV_OPTIONS = {"flvflags": "no_duration_filesize", "flush_packets": "1"}
 
 
@@ -35,8 +36,9 @@ class FileWriter(io.RawIOBase):
     An error stays in `error` and what follows is forgotten, because FFmpeg must not see exceptions from below.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, seekable: bool = False) -> None:
         self._file = open(path, "wb", buffering=0)
+        self._seekable = seekable
         self.written = 0
         self.error: OSError | None = None
 
@@ -44,7 +46,14 @@ class FileWriter(io.RawIOBase):
         return True
 
     def seekable(self) -> bool:
-        return False  # so that WebM is written as a live stream, whole at each cluster
+        """False makes FFmpeg write as for a live stream, whole at each fragment or cluster."""
+        return self._seekable
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
     def write(self, data: bytes) -> int:
         view = memoryview(data)
@@ -178,12 +187,11 @@ class Output:
 
 
 class FileOutput(Output):
-    """Fragmented MP4 or WebM: playable to the last fragment at any moment, without an index or a length."""
+    """Fragmented MP4 or WebM: playable to the last fragment at any moment, without an index or a length. MP3 as it is."""
 
     def __init__(self, path: Path, encoders: Encoders) -> None:
-        webm = path.suffix == ".webm"
-        form, options = ("webm", WEBM_OPTIONS) if webm else ("mp4", MP4_OPTIONS)
-        super().__init__(path.name, FileWriter(path), form, options, encoders)
+        form, options = FORMATS[path.suffix]
+        super().__init__(path.name, FileWriter(path, seekable=form == "mp3"), form, options, encoders)
         self.path = path
 
 

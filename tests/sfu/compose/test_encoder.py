@@ -82,7 +82,7 @@ def test_sound_is_numbered_by_its_samples(family: str) -> None:
         packets += encoders.encode_audio(np.zeros((block, 2), np.float32), position)
         position += block
     packets += encoders.flush()
-    assert 0 <= packets[0].pts < block
+    assert -block < packets[0].pts < block and (family == "webm" or packets[0].pts >= 0)
     assert {b.pts - a.pts for a, b in itertools.pairwise(packets)} == {block}
     assert packets[-1].pts + block >= position - block
 
