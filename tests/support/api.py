@@ -13,19 +13,26 @@ from typing import Any
 import jwt
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from media.errors import PeerError
 from sfu.meeting.participant import CloseReason
 from sfu.meeting.permissions import Grants
 from tests.support.clock import Clock
+from tests.support.egress import FakeEgress
+from tidegate.config.egress import WebhookConfig
 from tidegate.config.model import AuthConfig, LimitsConfig
 from tidegate.events.bus import EventBus
 from tidegate.events.log import EventLog
+from tidegate.events.sign import ProjectSecrets, RsaSigner
+from tidegate.events.webhooks import Webhooks
 from tidegate.http.context import HttpContext
 from tidegate.http.routes import create_app
 from tidegate.storage.disk import DiskStorage
 from tidegate.storage.links import Links
 from tidegate.store import ApiKey, Room, RoomOptions, Store, open_store
+
+RSA = RsaSigner(rsa.generate_private_key(public_exponent=65537, key_size=2048))
 
 
 @dataclass
@@ -59,6 +66,7 @@ class Api:
     context: HttpContext
     store: Store
     meetings: FakeMeetings
+    egress: FakeEgress
     bus: EventBus
     wall: Clock
     now: Clock
@@ -143,15 +151,18 @@ async def running_api(
     store = await open_store(f"sqlite+aiosqlite:///{folder / 'store.db'}", wall=wall)
     meetings, bus = FakeMeetings(), EventBus()
     events = EventLog(store, bus)
+    egress = FakeEgress(store, DiskStorage(folder / "recordings"), folder)
     context = HttpContext(
         limits=limits or LimitsConfig(),
         auth=AuthConfig(),
         store=store,
         meetings=meetings,
-        storage=DiskStorage(folder / "recordings"),
+        egress=egress,
+        storage=egress.storage,
         links=Links(store.settings, random_bytes=os.urandom, wall=wall, hours=1),
         bus=bus,
         events=events,
+        webhooks=Webhooks(store, RSA, ProjectSecrets(store.settings, os.urandom), WebhookConfig(), lambda: None),
         wall=wall,
         now=now,
         random_bytes=os.urandom,
@@ -167,7 +178,7 @@ async def running_api(
     hand_out = asyncio.create_task(bus.run())
     try:
         async with TestClient(TestServer(app)) as client:
-            yield Api(client, context, store, meetings, bus, wall, now, key)
+            yield Api(client, context, store, meetings, egress, bus, wall, now, key)
             bus.close()
     finally:
         hand_out.cancel()

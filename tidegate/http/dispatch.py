@@ -107,6 +107,8 @@ def require_grants(identity: Identity, needs: tuple[str, ...]) -> None:
 async def _read_body(endpoint: Endpoint, request: web.Request) -> tuple[bytes, Any]:
     if endpoint.body is None:
         return b"", None
+    if endpoint.max_body_bytes is not None:
+        request = request.clone(client_max_size=endpoint.max_body_bytes)
     raw = await request.read()
     if raw and request.content_type != "application/json":
         raise Problem(415, "send the body with Content-Type: application/json")

@@ -76,5 +76,7 @@ class Endpoint:
     """Name of a handler given to `create_app`, which takes the bare request and does everything by itself."""
     content_types: dict[str, str] = field(default_factory=dict)
     """Where it is not JSON: {"request": "application/sdp", "answer": "application/sdp"}."""
+    max_body_bytes: int | None = None
+    """Where limits.max_body_bytes is too little: bodies that hold pictures."""
     parameters: tuple[str, ...] = ()
     """Query parameters of a raw endpoint."""

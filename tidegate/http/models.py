@@ -1,75 +1,27 @@
-"""Bodies and queries as pydantic models: they validate, and `/openapi.json` is made from them.
+"""Bodies and queries of rooms, sessions, events and the console as pydantic models; those of media are in `composition_models` and `media_models`.
 
-Bodies are strict: "1" is no number, an unknown field is an error with its path. A null is the same as an absent field. Answers
-are described here too, but not validated on their way out.
+What all of them share is in `fields`.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
 from media.ids import ROOM_ID
-from tidegate.auth import MAX_ID_CHARS, is_identifier
-from tidegate.http.problem import UNSUPPORTED
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", strict=True)
-
-
-class Body(Model):
-    """`unsupported`: fields of the reference that we do not have, and what to say about each."""
-
-    unsupported: ClassVar[dict[str, str]] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def refuse_unsupported(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            for name, why in cls.unsupported.items():
-                if data.get(name) is not None:
-                    raise PydanticCustomError(UNSUPPORTED, "{field} is not supported: {why}", {"field": name, "why": why})
-            return {key: value for key, value in data.items() if value is not None and key not in cls.unsupported}
-        return data
-
-
-class Query(Model):
-    """Parameters come as text, so numbers are read from it."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", strict=False)
-
-
-def _identifier(value: str) -> str:
-    if not is_identifier(value):
-        raise ValueError(f"1 to {MAX_ID_CHARS} visible characters, no spaces")
-    return value
-
-
-def _no_controls(value: str) -> str:
-    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
-        raise ValueError("must not contain NUL or half of a surrogate pair")
-    return value
-
-
-Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS)]
-PageNumber = Annotated[int, Field(ge=1, le=1_000_000)]
-PageSize = Annotated[int, Field(ge=1, le=100)]
-Millis = Annotated[int, Field(ge=0, le=253_402_300_799_000)]  # the year 9999
-
-
-class WithIdentifiers(Model):
-    """Checks the form of every field that names something."""
-
-    @field_validator("room_id", "custom_room_id", "participant_id", "session_id", "query", check_fields=False)
-    @classmethod
-    def check_identifier(cls, value: Any) -> Any:
-        return value if value is None else _identifier(value)
-
+from tidegate.http.composition_models import AutoStartConfig
+from tidegate.http.fields import (
+    Body,
+    Identifier,
+    Millis,
+    Paged,
+    Query,
+    WithIdentifiers,
+    check_identifier,
+    check_web_address,
+    without_controls,
+)
 
 # Rooms
 
@@ -83,19 +35,7 @@ class Webhook(Body):
         Field(min_length=1, max_length=64, description='Names, or patterns such as "session*".'),
     ]
 
-    @field_validator("end_point")
-    @classmethod
-    def check_end_point(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            valid = False
-        if not valid or not value.isprintable() or " " in value:
-            raise ValueError("must be an address of the form https://host/path")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("must not contain a user or password")
-        return value
+    _check = field_validator("end_point")(check_web_address)
 
 
 class AutoCloseConfig(Body):
@@ -103,46 +43,6 @@ class AutoCloseConfig(Body):
 
     type: Literal["session-ends", "session-end-and-deactivate"] = "session-ends"
     duration: Annotated[int, Field(ge=1, le=525_600, description="Minutes.")] = 480
-
-
-class Layout(Body):
-    type: Literal["GRID", "SPOTLIGHT", "SIDEBAR"] = "GRID"
-    priority: Literal["SPEAKER", "PIN"] = "SPEAKER"
-    grid_size: Annotated[int, Field(ge=0, le=25)] = 25
-
-
-class CompositionConfig(Body):
-    """How a composition looks; reference section 2.3."""
-
-    layout: Layout | None = None
-    theme: Literal["DARK", "LIGHT", "DEFAULT"] = "DEFAULT"
-    mode: Literal["video-and-audio", "audio"] = "video-and-audio"
-    quality: Literal["low", "med", "high"] = "med"
-    orientation: Literal["landscape", "portrait"] = "landscape"
-
-
-NO_TEMPLATES = "compositions are laid out by the server, not by a page"
-NO_TRANSCRIPTION = "there is no transcription"
-NO_STORAGE = "where recordings are kept is set for the server"
-
-
-class AutoStart(Body):
-    unsupported: ClassVar[dict[str, str]] = {
-        "templateUrl": NO_TEMPLATES,
-        "transcription": NO_TRANSCRIPTION,
-        "awsDirPath": NO_STORAGE,
-        "bucketDirPath": NO_STORAGE,
-        "preSignedUrl": NO_STORAGE,
-    }
-    config: CompositionConfig | None = None
-
-
-class AutoStartConfig(Body):
-    """Kept with the room, for when compositions come."""
-
-    unsupported: ClassVar[dict[str, str]] = {"composite": "composite recordings do not start by themselves"}
-    recording: AutoStart | None = None
-    hls: AutoStart | None = None
 
 
 class MultiComposition(Body):
@@ -173,7 +73,7 @@ class CreateRoom(WithIdentifiers, Body):
     @field_validator("allowed_participant_ids")
     @classmethod
     def check_allowed(cls, value: list[str] | None) -> list[str] | None:
-        return value if value is None else [_identifier(item) for item in value]
+        return value if value is None else [check_identifier(item) for item in value]
 
 
 def is_document_id(value: str) -> bool:
@@ -186,11 +86,6 @@ class DeactivateRoom(WithIdentifiers, Body):
 
 class UpdateRoom(Body):
     status: Literal["enabled", "disabled"]
-
-
-class Paged(WithIdentifiers, Query):
-    page: PageNumber = 1
-    per_page: PageSize = 20
 
 
 class ListRooms(Paged):
@@ -232,18 +127,7 @@ class ChangeGrants(OfParticipant):
     grants: Annotated[dict[str, Any], Field(description="The grants that change: see docs/tokens.md.")]
 
 
-# Lists that are still empty
-
-
-class ListRecordings(Paged):
-    room_id: Identifier | None = None
-    session_id: Identifier | None = None
-    participant_id: Identifier | None = None
-    query: Identifier | None = None
-    with_transcription: bool | None = None
-
-
-class ListComposed(Paged):
+class ListHls(Paged):
     room_id: Identifier | None = None
     session_id: Identifier | None = None
     query: Identifier | None = None
@@ -294,4 +178,4 @@ class Invite(WithIdentifiers, Body):
     @field_validator("name")
     @classmethod
     def check_name(cls, value: str | None) -> str | None:
-        return value if value is None else _no_controls(value)
+        return value if value is None else without_controls(value)

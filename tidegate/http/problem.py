@@ -14,6 +14,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from media.errors import PeerError
+from tidegate.workers.budget import WorkersBusy
 
 # HTTP status of each code. 401: the token is refused whole. 403: it is good, but not for this.
 STATUS_OF_CODE = {
@@ -53,6 +54,9 @@ class Problem(Exception):
 
     @classmethod
     def from_peer_error(cls, error: PeerError) -> Problem:
+        if isinstance(error, WorkersBusy):  # unlike a server that shuts down or starts, it serves everything else
+            headers = {"Retry-After": str(error.retry_after)}
+            return cls(429, error.reason, code=error.code, name=error.name, headers=headers)
         status = STATUS_OF_CODE.get(error.code, 400)
         # RFC 9110 section 11.6.1: a 401 MUST say how to authenticate.
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
@@ -87,7 +91,9 @@ def unsupported(path: str, message: str) -> Problem:
     return Problem(501, message, errors=[(path, message)])
 
 
-UNSUPPORTED = "unsupported"  # the type of a pydantic error that means 501
+# Types of pydantic errors that `fields.py` raises; both carry a path below their own as "field".
+UNSUPPORTED = "unsupported"  # means 501
+PATHED = "pathed"
 
 
 def from_validation(error: ValidationError) -> Problem:
@@ -95,18 +101,24 @@ def from_validation(error: ValidationError) -> Problem:
     details = error.errors(include_url=False, include_context=True, include_input=False)
     missing = [item for item in details if item["type"] == UNSUPPORTED]
     if missing:
-        errors = [(join_path((*item["loc"], item["ctx"]["field"])), item["msg"]) for item in missing]
+        errors = [(_path_of(item), item["msg"]) for item in missing]
         return Problem(501, errors[0][1], errors=errors)
-    errors = [(join_path(item["loc"]), _words(item["msg"])) for item in details]
+    errors = [(_path_of(item), _words(item["msg"])) for item in details]
     path, message = errors[0]
     return Problem(400, f"{path}: {message}" if path else message, name="INVALID_REQUEST", errors=errors)
+
+
+def _path_of(item: Any) -> str:
+    below = (item["ctx"]["field"],) if item["type"] in (UNSUPPORTED, PATHED) and item["ctx"]["field"] else ()
+    return join_path((*item["loc"], *below))
 
 
 def join_path(parts: Iterable[str | int]) -> str:
     """("webhook", "events", 0) -> webhook.events[0]"""
     text = ""
     for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        piece = f"[{part}]" if isinstance(part, int) else str(part)
+        text += f".{piece}" if text and not piece.startswith("[") else piece
     return text
 
 

@@ -9,7 +9,22 @@ from aiohttp import web
 
 from media.ids import document_id
 from tidegate.auth import Identity
-from tidegate.http import about, composed, console, dispatch, events, raw, rooms, sessions
+from tidegate.http import (
+    about,
+    broadcasts,
+    console,
+    dispatch,
+    downloads,
+    events,
+    hls,
+    participant_recordings,
+    raw,
+    recordings,
+    rooms,
+    sessions,
+    transcodings,
+    webhooks,
+)
 from tidegate.http.context import HttpContext
 from tidegate.http.dispatch import make_handler
 from tidegate.http.endpoint import Access, Endpoint
@@ -22,8 +37,17 @@ CONTEXT: web.AppKey[HttpContext] = web.AppKey("context", HttpContext)
 ENDPOINTS: tuple[Endpoint, ...] = (
     *rooms.ENDPOINTS,
     *sessions.ENDPOINTS,
-    *composed.ENDPOINTS,
+    *recordings.ENDPOINTS,
+    *transcodings.STEREO_ENDPOINTS,
+    *participant_recordings.ENDPOINTS,
+    *participant_recordings.BY_ID,
+    *downloads.ENDPOINTS,
+    *recordings.BY_ID,
+    *broadcasts.ENDPOINTS,
+    *transcodings.ENDPOINTS,
+    *hls.ENDPOINTS,
     *events.ENDPOINTS,
+    *webhooks.ENDPOINTS,
     *raw.ENDPOINTS,
     *console.ENDPOINTS,
     *about.ENDPOINTS,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from media.errors import ConfigError
 from tidegate.storage.ports import StorageError, Stored
+
+T = TypeVar("T")
 
 
 def folder_of(url: str) -> Path:
@@ -48,7 +52,7 @@ class DiskStorage:
     async def free_bytes(self) -> int | None:
         return await self._in_thread(self._free)
 
-    async def _in_thread(self, work, *arguments):
+    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         try:
             return await asyncio.to_thread(work, *arguments)
         except FileNotFoundError:
@@ -58,7 +62,13 @@ class DiskStorage:
 
     def _put(self, local: Path, path: str) -> Stored:
         target = self.root / checked(path)
-        size = local.stat().st_size
+        try:
+            size = local.stat().st_size
+        except FileNotFoundError:
+            known = self._find(path)
+            if known is None:
+                raise
+            return known
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             _sync(local)

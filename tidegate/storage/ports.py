@@ -11,6 +11,10 @@ class StorageError(Exception):
     """Storing, signing or deleting did not work; trying again later may. The words hold no secret."""
 
 
+class UploadRefused(StorageError):
+    """The caller's own address does not take the file, and will not the next time either."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A file that is whole and safe in the storage."""
@@ -23,7 +27,10 @@ class Storage(Protocol):
     """Never blocks the loop. Raises StorageError, and FileNotFoundError for a local file that is not there."""
 
     async def put_file(self, local: Path, path: str) -> Stored:
-        """Keep a finished file; it leaves `local` once it is safe here, never before. Overwrites what has that path."""
+        """Keep a finished file; it leaves `local` once it is safe here, never before. Overwrites what has that path.
+
+        Again for a file that was kept already (the node was killed before it could say so): what is kept.
+        """
         ...
 
     async def find(self, path: str) -> Stored | None:

@@ -55,6 +55,8 @@ class StoredFile(TypedDict, total=False):
     start: int
     """Unix milliseconds of its first frame."""
     trackId: str | None
+    uploaded: bool
+    """It went to the caller's own address: nothing of it is here."""
 
 
 class Output(TypedDict, total=False):
