@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 TERM_TIMEOUT = 5.0  # seconds from SIGTERM to SIGKILL
 FAREWELL = 10.0  # seconds from Done or Failed to the process's end; then it is killed, which loses nothing
-LOG_LINES, LOG_RATE = 60, 2.0  # lines of a worker at once (a crash's stacks), and a second
+LOG_BURST, LOG_RATE = 30, 2.0  # records of a worker at once, and a second
+GATHER, GATHERED_LINES = 0.1, 60  # seconds in which lines of standard error are one record (a crash's stacks), and how many
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 Reason = Literal["done", "failed", "killed", "crashed", "heartbeat"]
@@ -84,14 +85,16 @@ class Worker:
         self._on_report: Callable[[Any], None] = _ignore
         self._on_exit: Callable[[Exit], None] = _ignore
         self._log = logging.LoggerAdapter(log, {"pipeline": "spare"})
-        self._log_limit = RateLimiter(LOG_RATE, LOG_LINES, time.monotonic)
+        self._log_limit = RateLimiter(LOG_RATE, LOG_BURST, time.monotonic)
         self._patient = True  # a spare, a merge, whatever works in one long piece: only silence is a sign of death
         self._last_words: messages.Done | messages.Failed | None = None
         self._forced: Exit | None = None
         self._deadline: float | None = None  # when the next signal is due
         self._terminated = False
         self._heard_at = self._beat_at = time.monotonic()
-        self._ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._error_lines: list[str] = []
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[Exit] = self._loop.create_future()
         self._process = WorkerProcess(self, nice=config.nice, command=command)
 
     @property
@@ -214,9 +217,20 @@ class Worker:
             self.kill("heartbeat", f"the pipeline has not moved for {timeout:.0f} s")
 
     def handle_error_line(self, line: bytes) -> None:
-        """Native code and what Python says at a crash."""
-        if line.strip():
-            self._emit(logging.WARNING, "stderr: " + line.decode(errors="replace"))
+        """Native code and what Python says at a crash. What comes together is one record."""
+        if not line.strip():
+            return
+        if not self._error_lines:
+            self._loop.call_later(GATHER, self._emit_errors)
+        if len(self._error_lines) < GATHERED_LINES:
+            self._error_lines.append(line.decode(errors="replace"))
+        else:
+            self.stats.log_lines_dropped += 1
+
+    def _emit_errors(self) -> None:
+        if self._error_lines:
+            self._emit(logging.WARNING, "stderr: " + "\n".join(self._error_lines))
+            self._error_lines.clear()
 
     def _emit(self, level: int, text: str) -> None:
         if not log.isEnabledFor(level):
@@ -227,6 +241,7 @@ class Worker:
         self._log.log(level, "%s", text)
 
     def handle_end(self, returncode: int) -> None:
+        self._emit_errors()
         self.exit = self._how_it_ended(returncode)
         self.state, was = State.ENDED, self.state
         if was is not State.SPARE:
