@@ -69,6 +69,8 @@ class Cell:
     highlight: bool = True
     key: tuple[str, str] = ("", "")
     """Who it is while it moves: the same person's tile before and after a change."""
+    place: int = -1
+    """Which of a layout's boxes for `person` it is; -1: none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,15 @@ class Cast:
 
 def arrange(layout: Layout, cast: Cast, width: int, height: int, previous: Sequence[Cell] = ()) -> tuple[Cell, ...]:
     """The cells of the picture, from the lowest to the highest. `previous` keeps people at their places."""
-    seen = tuple(cell.show.participant_id for cell in previous if isinstance(cell.show, Camera))
     if layout.type == "CUSTOM":
-        return _boxes(layout, cast, width, height, seen)
+        placed = sorted((cell for cell in previous if cell.place >= 0), key=lambda cell: cell.place)
+        return _boxes(layout, cast, width, height, _people_of(placed))
+    seen = _people_of(previous)
     return _Named(layout, cast, width, height, seen).cells()
+
+
+def _people_of(cells: Sequence[Cell]) -> tuple[str, ...]:
+    return tuple(cell.show.participant_id for cell in cells if isinstance(cell.show, Camera))
 
 
 def choose(
@@ -283,7 +290,7 @@ def _boxes(layout: Layout, cast: Cast, width: int, height: int, seen: tuple[str,
     speakers = replace(layout, priority="SPEAKER")
     fill(lay.ShowSpeaker, _ranked(speakers, cast, (), taken), Camera)
     places = 1 + max((box.show.index for box in layout.boxes if isinstance(box.show, lay.ShowPerson)), default=-1)
-    fill(lay.ShowPerson, choose(layout, cast, places, [who for who in seen if who not in taken], taken), Camera)
+    fill(lay.ShowPerson, choose(layout, cast, places, seen, taken), Camera)
     cells = [(box.z, _cell(box, index, filled.get(index), width, height)) for index, box in enumerate(layout.boxes)]
     return tuple(cell for _, cell in sorted(cells, key=lambda pair: pair[0]) if cell is not None)
 
@@ -314,4 +321,5 @@ def _cell(box: Box, index: int, item: Camera | Share | None, width: int, height:
         show_name=box.show_name,
         highlight=box.highlight and isinstance(show, Camera),
         key=key,
+        place=box.show.index if isinstance(box.show, lay.ShowPerson) else -1,
     )

@@ -141,6 +141,11 @@ def canvas_size(quality: str, orientation: str) -> tuple[int, int]:
     return (width, height) if orientation == "landscape" else (height, width)
 
 
+def is_color(value: Any) -> bool:
+    """`#rrggbb`."""
+    return isinstance(value, str) and bool(_COLOR.match(value))
+
+
 def parse_layout(wire: dict[str, Any]) -> Layout:
     """A layout of its JSON: `{type, priority, gridSize}` or `{boxes, background, priority}`.
 
@@ -312,7 +317,7 @@ def _text(wire: dict[str, Any], path: str, name: str, limit: int) -> str:
 
 def _color(wire: dict[str, Any], path: str, name: str, default: str | None) -> Any:
     value = wire.get(name, default)
-    if value is not None and not (isinstance(value, str) and _COLOR.match(value)):
+    if value is not None and not is_color(value):
         raise ParseError(f"{path}{name}: must be a colour like #1a2b3c")
     return value
 

@@ -12,11 +12,11 @@ from time import thread_time
 import av
 import numpy as np
 
-from media.errors import UsageError
+from media.errors import ParseError, UsageError
 from sfu.compose import art
 from sfu.compose.arrange import Camera, Cast, Cell, Rect, Share, arrange
 from sfu.compose.canvas import Scaler, yuv
-from sfu.compose.layout import Layout, ShowImage, ShowText, parse_layout
+from sfu.compose.layout import Layout, ShowImage, ShowText, is_color, parse_layout
 from sfu.compose.messages import Scene, SourceName
 from sfu.compose.painter import Painter
 from sfu.compose.tile import Face, Source, Style, Tile
@@ -34,8 +34,8 @@ class Stage:
     """
 
     def __init__(self, width: int, height: int, fps: int, scene: Scene, *, directory: Path | None = None) -> None:
-        if width % 2 or height % 4 or min(width, height) < 16:
-            raise UsageError("a canvas has an even width and a height that four divides")
+        if width % 2 or height % 2 or min(width, height) < 16:
+            raise UsageError("a canvas has an even width and height, and 16 pixels at least")
         self.width, self.height, self.fps = width, height, fps
         self.seconds = {"scale": 0.0, "blend": 0.0}
         """CPU that `render` took since the beginning: scaling, and everything else."""
@@ -63,8 +63,11 @@ class Stage:
     # What happens
 
     def set_scene(self, scene: Scene, at: float) -> None:
-        """ParseError when its layout is wrong: then nothing has changed."""
-        self._layout = parse_layout(scene.layout)
+        """ParseError when its layout or colour is wrong: then nothing has changed."""
+        layout = parse_layout(scene.layout)
+        if scene.background_color is not None and not is_color(scene.background_color):
+            raise ParseError("background_color: must be a colour like #1a2b3c")
+        self._layout = layout
         self._style = Style(art.THEMES[scene.theme], min(self.width, self.height) / 720, scene.show_names)
         self._images.clear()
         color = self._layout.background_color or scene.background_color
@@ -199,10 +202,11 @@ class Stage:
         self._is_dirty = False
         active = (self._active,) if self._active is not None else ()
         live = [source for source in self._sources.values() if not source.muted]
+        screens = dict.fromkeys(source.participant_id for source in reversed(live) if source.name == "screen")
         cast = Cast(
             people=tuple(self._people),
             cameras=frozenset(source.participant_id for source in live if source.name == "webcam"),
-            shares=tuple(dict.fromkeys(source.participant_id for source in reversed(live) if source.name == "screen")),
+            shares=tuple(who for who in screens if who in self._people),
             speakers=tuple(dict.fromkeys(active + self._order)),
             pinned_cameras=self._pins[0],
             pinned_shares=self._pins[1],

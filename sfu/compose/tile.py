@@ -15,7 +15,7 @@ from sfu.compose.canvas import YUV, Picture, Scaler, yuv
 from sfu.compose.messages import SourceName
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Source:
     """A track. `version` grows with each frame."""
 
