@@ -6,10 +6,18 @@ what one target still has to be sent (`tag_queue`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from media.seq import Unwrapper
 from rtmp.flv import TAG_AUDIO, TAG_SCRIPT, TAG_VIDEO, FlvReader, FlvTag
 
-Headers = tuple[FlvTag, ...]  # metadata, then the sequence headers, as the stream had them last
+
+@dataclass(frozen=True, slots=True)
+class OnAir:
+    """What is in force at a tag; another object when it changes."""
+
+    has_video: bool = True
+    headers: tuple[FlvTag, ...] = ()  # metadata, then sequence headers, as the stream had them last
 
 
 def _header_order(tag: FlvTag) -> int:
@@ -20,26 +28,27 @@ class Program:
     """FLV bytes -> tags whose timestamps go on over restarts of the source, as plain ints."""
 
     def __init__(self) -> None:
-        self.has_video = True
+        self._on_air = OnAir()
         self._reader = FlvReader()
         self._unwrapper = Unwrapper(32)
         self._offset: int | None = None  # from the source's timestamps to ours; None before its first tag
         self._last_ms = 0
         self._last_at: float | None = None
-        self.headers: Headers = ()
 
-    def receive_data(self, data: bytes, *, now: float) -> list[tuple[FlvTag, Headers]]:
-        """The tags that `data` completes, each with the headers in force at it. ParseError when it is no FLV: then `restart`."""
+    def receive_data(self, data: bytes, *, now: float) -> list[tuple[FlvTag, OnAir]]:
+        """The tags that `data` completes, each with what is in force at it. ParseError when it is no FLV: then `restart`."""
         tags = self._reader.receive_data(data)
-        if self._reader.has_video is not None:
-            self.has_video = self._reader.has_video
+        has_video = bool(self._reader.has_video)
         placed = []
         for tag in tags:
             self._place(tag, now)
+            headers = self._on_air.headers
             if tag.is_metadata or tag.is_sequence_header:
-                others = [header for header in self.headers if header.type != tag.type]
-                self.headers = tuple(sorted((tag, *others), key=_header_order))
-            placed.append((tag, self.headers))
+                others = [header for header in headers if header.type != tag.type]
+                headers = tuple(sorted((tag, *others), key=_header_order))
+            if headers is not self._on_air.headers or has_video is not self._on_air.has_video:
+                self._on_air = OnAir(has_video, headers)
+            placed.append((tag, self._on_air))
         return placed
 
     def restart(self) -> None:
@@ -47,7 +56,7 @@ class Program:
         self._reader = FlvReader()
         self._unwrapper = Unwrapper(32)
         self._offset = None
-        self.headers = ()
+        self._on_air = OnAir()
 
     def _place(self, tag: FlvTag, now: float) -> None:
         timestamp = self._unwrapper.unwrap(tag.timestamp_ms)

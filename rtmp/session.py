@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
 from media.errors import ParseError, UsageError
@@ -59,13 +58,6 @@ HUNG_UP = {
 }
 
 
-@dataclass(slots=True)
-class SessionStats:
-    bytes_received: int = 0
-    bytes_acknowledged: int = 0
-    tags_sent: int = 0
-
-
 class ClientSession:
     """Driven by `receive_*`, `handle_timer`, `send_tag`, `close`; drained by `next_event` and `data_to_send`."""
 
@@ -73,7 +65,6 @@ class ClientSession:
         self, target: PublishTarget, config: RtmpConfig, *, random_bytes: Callable[[int], bytes], now: float
     ) -> None:
         self.phase = Phase.HANDSHAKE
-        self.stats = SessionStats()
         self._target = target
         self._config = config
         self._deadline = now + config.connect_timeout
@@ -84,6 +75,7 @@ class ClientSession:
         self._out: list[bytes | memoryview] = [self._handshake.data_to_send()]
         self._stream_id = 0
         self._peer_window = 0  # 0: it asked for no acknowledgements
+        self._received = 0  # bytes
         self._acknowledged = 0
         self._pong: UserControl | None = None
         self._window: WindowAckSize | None = None
@@ -94,7 +86,7 @@ class ClientSession:
     def receive_data(self, data: bytes) -> None:
         if self.phase is Phase.ENDED:
             return
-        self.stats.bytes_received += len(data)
+        self._received += len(data)
         try:
             if not self._handshake.done:
                 data = self._handshake.receive_data(data)
@@ -134,7 +126,6 @@ class ClientSession:
         csid = CSIDS.get(kind, messages.CSID_STREAM)
         message = Message(kind, self._stream_id, tag.timestamp_ms & TIMESTAMP_MASK, payload)
         self._out += self._serializer.serialize(csid, message)
-        self.stats.tags_sent += 1
 
     def close(self) -> None:
         """Take leave: FCUnpublish and deleteStream where something was published. The shell sends what is left, then closes."""
@@ -162,8 +153,8 @@ class ClientSession:
         if self._window is not None:
             answers.append(self._window)
             self._said_window, self._window = self._window.size, None
-        if self._peer_window and self.stats.bytes_received - self._acknowledged >= self._peer_window:
-            self._acknowledged = self.stats.bytes_received
+        if self._peer_window and self._received - self._acknowledged >= self._peer_window:
+            self._acknowledged = self._received
             answers.append(Acknowledgement(self._acknowledged & TIMESTAMP_MASK))
         if self._pong is not None:
             answers.append(self._pong)
@@ -201,8 +192,6 @@ class ClientSession:
             # Section 5.4.5: "SHOULD respond with a Window Acknowledgement Size message if the window size is different from
             # the last one sent".
             self._window = WindowAckSize(parsed.size) if parsed.size != self._said_window else None
-        else:
-            self.stats.bytes_acknowledged = parsed.sequence_number
 
     def _handle_result(self, command: Command) -> None:
         key = self._target.stream_key

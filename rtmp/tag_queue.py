@@ -9,27 +9,29 @@ from __future__ import annotations
 from collections import deque
 
 from rtmp.flv import FlvTag
+from rtmp.program import OnAir
 
 
 class TagQueue:
     """Tags of a program in, tags of a connection out. Payloads are shared, never copied."""
 
-    def __init__(self, *, has_video: bool, max_bytes: int, max_seconds: float) -> None:
+    def __init__(self, *, max_bytes: int, max_seconds: float) -> None:
         self.frames_dropped = 0  # pictures; of a program without any, sound
-        self._has_video = has_video
+        self._has_video = True
         self._max_bytes = max_bytes
         self._max_ms = int(max_seconds * 1000)
         self._tags: deque[FlvTag] = deque()
         self._bytes = 0
         self._base_ms: int | None = None  # None before the first keyframe
-        self._skipping = has_video  # to the next keyframe
+        self._skipping = False  # to the next keyframe
         self._configured: tuple[FlvTag, ...] = ()  # the headers this connection has or will be sent
 
     def __len__(self) -> int:
         return len(self._tags)
 
-    def put(self, tag: FlvTag, headers: tuple[FlvTag, ...]) -> None:
-        """`headers`: those in force at this tag. Whatever comes before the first keyframe is not for this connection."""
+    def put(self, tag: FlvTag, on_air: OnAir) -> None:
+        """Whatever comes before the first keyframe (of sound alone: before the first sound) is not for this connection."""
+        self._has_video = on_air.has_video
         begins = tag.is_keyframe if self._has_video else tag.is_audio and not tag.is_sequence_header
         if self._base_ms is None:
             if not begins:
@@ -37,9 +39,9 @@ class TagQueue:
             self._base_ms = tag.timestamp_ms
         if begins:
             self._skipping = False
-            self._configure(tag, headers)
+            self._configure(tag, on_air.headers)
         if _is_header(tag):
-            self._configure(tag, headers)
+            self._configure(tag, on_air.headers)
         elif self._skipping and tag.is_video:
             self.frames_dropped += 1
         else:

@@ -50,9 +50,9 @@ class Broadcaster:
     def receive_flv(self, data: bytes) -> None:
         """The next bytes of the encoder's stream. ParseError when they are no FLV: `restart_flv` before the next ones."""
         now = asyncio.get_running_loop().time()
-        for tag, headers in self._program.receive_data(data, now=now):
+        for tag, on_air in self._program.receive_data(data, now=now):
             for target in self._targets.values():
-                target.send_tag(tag, headers)
+                target.send_tag(tag, on_air)
 
     def restart_flv(self) -> None:
         """Another encoder begins: its stream has a file header and times of its own. Targets stay connected, their time goes on."""
@@ -70,7 +70,6 @@ class Broadcaster:
             target_id,
             parse_target(url, stream_key),
             self._config,
-            self._program,
             resolve=self._resolve,
             on_state=self._on_state,
             ssl_context=self._ssl_context,

@@ -21,6 +21,7 @@ from enum import Enum
 from rtmp.config import BroadcasterConfig, RtmpConfig
 from rtmp.events import EndReason, PublishStarted
 from rtmp.flv import FlvTag
+from rtmp.program import OnAir
 from rtmp.session import ClientSession, Phase
 from rtmp.tag_queue import TagQueue
 from rtmp.url import PublishTarget
@@ -69,7 +70,6 @@ class Publisher(asyncio.Protocol):
         config: BroadcasterConfig,
         *,
         resolve: Resolve,
-        has_video: bool,
         ssl_context: ssl.SSLContext | None = None,
         forbidden: tuple[type[Exception], ...] = (),
     ) -> None:
@@ -78,9 +78,7 @@ class Publisher(asyncio.Protocol):
         self._resolve = resolve
         self._ssl_context = ssl_context
         self._forbidden = forbidden
-        self._queue = TagQueue(
-            has_video=has_video, max_bytes=config.max_queue_bytes, max_seconds=config.max_queue_seconds
-        )
+        self._queue = TagQueue(max_bytes=config.max_queue_bytes, max_seconds=config.max_queue_seconds)
         self._loop = asyncio.get_running_loop()
         self._deadline = 0.0
         self._session: ClientSession | None = None
@@ -119,10 +117,10 @@ class Publisher(asyncio.Protocol):
             self.abort()
             raise self._error
 
-    def send_tag(self, tag: FlvTag, headers: tuple[FlvTag, ...]) -> None:
+    def send_tag(self, tag: FlvTag, on_air: OnAir) -> None:
         """Never waits: what the target does not take is dropped by the queue's policy. Nothing happens unless live."""
         if self._live and not self._closing:
-            self._queue.put(tag, headers)
+            self._queue.put(tag, on_air)
             self._pump()
 
     async def wait_closed(self) -> PublishError | None:

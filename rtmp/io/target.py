@@ -20,7 +20,7 @@ from enum import Enum
 from rtmp.config import BroadcasterConfig
 from rtmp.flv import FlvTag
 from rtmp.io.publisher import Failure, Publisher, PublishError, Resolve
-from rtmp.program import Program
+from rtmp.program import OnAir
 from rtmp.url import PublishTarget
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,6 @@ class Target:
         target_id: str,
         target: PublishTarget,
         config: BroadcasterConfig,
-        program: Program,
         *,
         resolve: Resolve,
         on_state: Callable[[TargetState], None],
@@ -73,7 +72,6 @@ class Target:
         self._id = target_id
         self._target = target
         self._config = config
-        self._program = program
         self._resolve = resolve
         self._on_state = on_state
         self._ssl_context = ssl_context
@@ -94,9 +92,9 @@ class Target:
     def start(self) -> None:
         self._task = self._loop.create_task(self._run(), name=f"rtmp target {self._id}")
 
-    def send_tag(self, tag: FlvTag, headers: tuple[FlvTag, ...]) -> None:
+    def send_tag(self, tag: FlvTag, on_air: OnAir) -> None:
         if self._phase is TargetPhase.LIVE and self._publisher is not None:
-            self._publisher.send_tag(tag, headers)
+            self._publisher.send_tag(tag, on_air)
             self._sample()
 
     async def stop(self, timeout: float) -> None:
@@ -169,7 +167,6 @@ class Target:
             self._target,
             self._config,
             resolve=self._resolve,
-            has_video=self._program.has_video,
             ssl_context=self._ssl_context,
             forbidden=self._forbidden,
         )

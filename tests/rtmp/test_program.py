@@ -11,10 +11,10 @@ def times(placed) -> list[int]:
 
 def test_headers_in_force_go_with_each_tag():
     placed = Program().receive_data(make_flv(1.0), now=0.0)
-    assert placed[0][0].is_metadata and placed[0][1] == (placed[0][0],)
-    headers = next(headers for tag, headers in placed if tag.is_keyframe)
+    assert placed[0][0].is_metadata and placed[0][1].headers == (placed[0][0],)
+    headers = next(on_air.headers for tag, on_air in placed if tag.is_keyframe)
     assert [(header.type, header.is_metadata) for header in headers][:2] == [(18, True), (9, False)]
-    assert len(placed[-1][1]) == 3
+    assert len(placed[-1][1].headers) == 3
 
 
 @pytest.mark.parametrize("begin", [0, 5000, 0xFFFFFFF0])
@@ -30,7 +30,7 @@ def test_another_encoder_goes_on_where_the_old_one_would_be():
     program.restart()
     placed = program.receive_data(HEADER + raw_tag(9, 7, b"\x17\x01") + raw_tag(9, 47, b"\x27\x01"), now=52.5)
     assert times(placed) == [3500, 3540]
-    assert placed[0][1] == ()  # the old one's configuration is not the new one's
+    assert placed[0][1].headers == ()  # the old one's configuration is not the new one's
 
 
 def test_after_what_is_no_flv_a_restart_helps():
@@ -42,7 +42,6 @@ def test_after_what_is_no_flv_a_restart_helps():
 
 
 def test_sound_alone_is_known_from_the_header():
-    program = Program()
-    assert program.has_video
-    program.receive_data(make_flv(0.5, video=False), now=0.0)
-    assert not program.has_video
+    for video in (True, False):
+        placed = Program().receive_data(make_flv(0.5, video=video), now=0.0)
+        assert {on_air.has_video for _, on_air in placed} == {video}
