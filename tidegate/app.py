@@ -57,6 +57,7 @@ async def serve(config: Config, loader: Loader | None = None) -> int:
         try:
             port = await _open_http(runner, config, certificate.context if certificate is not None else None)
             settle_garbage_collector()
+            node.egress.plane.public_url = own_url(config, port)
             _announce(node, port)
             waiter = loop.create_task(stop.wait(), name="signals")
             done, _ = await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -103,12 +104,17 @@ def who_may_enter(config: Config) -> str:
     return "At the first address, sign in with API key and secret; invite others by link. Ctrl-C ends the server."
 
 
+def own_url(config: Config, port: int) -> str:
+    """Where people reach us, as far as we know; no slash at the end."""
+    scheme = "https" if config.http.is_tls else "http"
+    host = ALL_ADDRESSES.get(config.http.host, f"[{config.http.host}]" if ":" in config.http.host else config.http.host)
+    return config.http.public_url.rstrip("/") or f"{scheme}://{host}:{port}"
+
+
 def _announce(node: Node, port: int) -> None:
     """For whoever started us: where to go, on standard output."""
     config = node.config
-    scheme = "https" if config.http.is_tls else "http"
-    host = ALL_ADDRESSES.get(config.http.host, f"[{config.http.host}]" if ":" in config.http.host else config.http.host)
-    url = config.http.public_url.rstrip("/") or f"{scheme}://{host}:{port}"
+    url = own_url(config, port)
     lines = [
         f"Tidegate is ready after {time.monotonic() - node.started_at:.1f} s.",
         "",

@@ -97,9 +97,13 @@ class EventsCollector(Collector):
 class Metrics:
     """The registry of a node."""
 
-    def __init__(self, server: MediaServer, signalling: SignallingServer, recorder: Recorder, bus: EventBus) -> None:
+    def __init__(
+        self, server: MediaServer, signalling: SignallingServer, recorder: Recorder, bus: EventBus, *more: Collector
+    ) -> None:
+        """`more`: collectors that live beside what they read."""
         self._registry = CollectorRegistry()
-        for collector in (MediaCollector(server), SignallingCollector(signalling), EventsCollector(recorder, bus)):
+        own = (MediaCollector(server), SignallingCollector(signalling), EventsCollector(recorder, bus))
+        for collector in (*own, *more):
             self._registry.register(collector)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)

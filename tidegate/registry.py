@@ -33,6 +33,7 @@ from tidegate import auth, keysfile, logs
 from tidegate.admission import Doorkeeper
 from tidegate.config.ice_servers import ice_servers
 from tidegate.config.model import AUTO, Config, split_host_port
+from tidegate.egress.metrics import EgressMetrics
 from tidegate.egress.plane import Plane
 from tidegate.egress.service import Egress
 from tidegate.events import housekeeping
@@ -57,6 +58,7 @@ from tidegate.storage import make_storage
 from tidegate.storage.guard import DiskGuard
 from tidegate.storage.links import Links
 from tidegate.store import ApiKey, Store, open_store
+from tidegate.workers.metrics import WorkerMetrics
 from tidegate.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -220,7 +222,8 @@ class Node:
             ice_servers=lambda: ice_servers(config.rtc, wall=time.time()),
         )
         self._stack.callback(self.whip.close)
-        self.metrics = Metrics(self.media, self.signalling, self.recorder, self.bus)
+        more = (WorkerMetrics(self.supervisor), EgressMetrics(self.egress))
+        self.metrics = Metrics(self.media, self.signalling, self.recorder, self.bus, *more)
         self.pages = Pages(web_root())
 
     def make_app(self) -> web.Application:

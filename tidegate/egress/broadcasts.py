@@ -132,7 +132,7 @@ class BroadcastJob:
         broadcasts = self.plane.store.broadcasts
         told = []
         if event is not None:
-            facts = names.broadcast_data(row, **(data or {})) | {"outputs": outputs}
+            facts = names.broadcast_data(row, **(data or {})) | {"outputs": names.outputs_wire(outputs)}
             told.append(
                 NewEvent(event, row.project_id, row.room_id, row.session_id, facts, subject=row.id, webhook_url=row.webhook_url)
             )
@@ -182,14 +182,14 @@ class BroadcastJob:
     async def _follow(self, tell: Any) -> None:
         """What became of the targets: into the row, to whoever listens, and to the room."""
         states = self.broadcaster.states()
-        changed = [one for one in states if self._told.get(one.id) != (one.state.value, one.error)]
+        changed = [one for one in states if self._told.get(one.id) != _gist(one)]
         async with self._writing:
             if self.state == STARTING and any(one.state is TargetPhase.LIVE for one in states):
                 await self.write(LIVE, "livestream-started", start=self.plane.wall_ms())
             elif self.state in (STARTING, LIVE) or changed:
                 await self.write(self.state, None)
             for one in changed:
-                self._told[one.id] = (one.state.value, one.error)
+                self._told[one.id] = _gist(one)
                 await self._tell_output(one)
         if changed:
             tell()
@@ -198,13 +198,19 @@ class BroadcastJob:
 
     async def _tell_output(self, state: TargetState) -> None:
         row = self.row
-        data = {"meetingId": row.room_id, "sessionId": row.session_id, "id": row.id, "output": shown(state)}
+        data = {"meetingId": row.room_id, "sessionId": row.session_id, "id": row.id, "output": names.outputs_wire([shown(state)])[0]}
         await self.plane.events.write(
             NewEvent(
                 "broadcast-output-changed", row.project_id, row.room_id, row.session_id, data,
                 subject=row.id, webhook_url=row.webhook_url,
             )
         )  # fmt: skip
+
+
+def _gist(state: TargetState) -> tuple[str, str]:
+    """What is worth an event: not each of the attempts that fail alike."""
+    trying = state.error and state.state is TargetPhase.CONNECTING
+    return (TargetPhase.RETRYING.value if trying else state.state.value, state.error)
 
 
 def shown(state: TargetState) -> Output:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sfu.io.udp import MediaServer
+from tidegate.egress import names
 from tidegate.egress.broadcasts import BroadcastJob
 from tidegate.egress.recordings import RecordingJob
 from tidegate.egress.run import Run
@@ -98,9 +99,8 @@ class JobBook:
 
 def _recording_wire(job: RecordingJob) -> dict[str, Any]:
     row = job.row
-    return {"id": row.id, "kind": row.kind, "state": row.state, "participantId": row.participant_id}
+    return {"id": row.id, "kind": row.kind, "status": row.state, "participantId": row.participant_id}
 
 
 def _broadcast_wire(job: BroadcastJob) -> dict[str, Any]:
-    outputs = [{key: output.get(key) for key in ("id", "url", "state", "error")} for output in job.outputs()]
-    return {"id": job.id, "state": job.state, "outputs": outputs}
+    return {"id": job.id, "status": job.state, "outputs": names.outputs_wire(job.outputs())}

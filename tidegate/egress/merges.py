@@ -47,6 +47,11 @@ class Merges:
         self._do = do
         self._running: dict[str, asyncio.Task[Any]] = {}
 
+    @property
+    def count(self) -> int:
+        """Those that have not ended."""
+        return len(self._running)
+
     async def start(self, request: MergeRequest) -> Transcoding:
         plane = self._plane
         inputs = [

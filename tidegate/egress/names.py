@@ -35,7 +35,14 @@ def recording_data(row: Recording, **more: Any) -> dict[str, Any]:
 
 
 def broadcast_data(row: Broadcast, **more: Any) -> dict[str, Any]:
-    return {"meetingId": row.room_id, "sessionId": row.session_id, "id": row.id, "outputs": row.outputs} | more
+    return {"meetingId": row.room_id, "sessionId": row.session_id, "id": row.id, "outputs": outputs_wire(row.outputs)} | more
+
+
+def outputs_wire(outputs: list[Any]) -> list[dict[str, Any]]:
+    """As REST shows them: without numbers, which are old when they arrive."""
+    return [
+        {"id": one["id"], "url": one["url"], "status": one["state"], "error": one.get("error")} for one in outputs
+    ]
 
 
 def transcoding_data(row: Transcoding, **more: Any) -> dict[str, Any]:
