@@ -111,6 +111,8 @@ class Recorder:
         self._auto_close = auto_close
         self._wall = wall
         self.gate = gate
+        self.is_ours: Callable[[str], bool] = lambda inner_id: False
+        """Whether an inner id is of a recorder of ours: of those nothing is kept."""
         self._queue: deque[tuple[RoomEvent, int] | _Entry | asyncio.Future[None]] = deque()
         self._wake = asyncio.Event()
         self._is_writing = False
@@ -121,7 +123,7 @@ class Recorder:
 
     def listen(self, event: object) -> None:
         """Queue an event of the meeting plane; those that are not for us are passed over."""
-        if type(event) not in HANDLERS:
+        if type(event) not in HANDLERS or (isinstance(event, ParticipantEvent) and self.is_ours(event.inner_id)):
             return
         if len(self._queue) >= (QUEUE_LIVES if isinstance(event, LIVES) else QUEUE):
             if self.dropped == 0:

@@ -6,6 +6,8 @@ A redirect is followed when it keeps the POST (307, 308; RFC 9110 section 15.4):
 from __future__ import annotations
 
 import asyncio
+import os
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -44,7 +46,7 @@ class Sender:
         except aiohttp.ClientConnectorDNSError:
             return Outcome(error="its name has no address")
         except aiohttp.ClientConnectorError as error:
-            return Outcome(error=f"no connection: {error.os_error.strerror or 'TLS failed'}")
+            return Outcome(error=f"no connection: {_words(error.os_error)}")
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionError):
             return Outcome(error="the connection broke off before the answer")
         except aiohttp.ClientError as error:
@@ -67,6 +69,11 @@ class Sender:
                 response.close()  # whatever else it says is not read
             return Outcome(status, _error(status), answer, retry_after)
         return Outcome(status, f"redirects more than {MAX_REDIRECTS} times")
+
+
+def _words(error: OSError) -> str:
+    """Connection refused, No route to host..."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 and not isinstance(error, ssl.SSLError) else "TLS failed"
 
 
 def _error(status: int) -> str | None:

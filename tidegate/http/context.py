@@ -24,6 +24,7 @@ from tidegate.egress.requests import (
 )
 from tidegate.events.bus import EventBus
 from tidegate.events.log import EventLog
+from tidegate.events.webhooks import Webhooks
 from tidegate.http.ratelimit import RateLimiter
 from tidegate.storage import Storage
 from tidegate.storage.links import Links
@@ -96,6 +97,7 @@ class HttpContext:
     bus: EventBus
     events: EventLog
     """Events of REST commands are written with their change."""
+    webhooks: Webhooks
     wall: Callable[[], float]
     now: Callable[[], float]
     random_bytes: RandomBytes

@@ -1,6 +1,7 @@
-"""/v2/events: server-sent events (HTML Living Standard, section 9.2), from now on. Replay is not here yet.
+"""/v2/events: what happened, as server-sent events (HTML Living Standard, section 9.2) or as a list, from any event on.
 
-Each event has the form of a webhook: `{"webhookType", "data", "time"}`.
+Each event has the form of a webhook: `{"webhookType", "data", "id", "time"}`. A stream that is asked to begin after an event
+(`Last-Event-ID`, `after`) reads the log until it has caught up and goes on with what happens, without a gap and nothing twice.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from typing import Any
 
 from aiohttp import web
 
@@ -17,40 +19,59 @@ from media.errors import PeerError
 from tidegate import auth
 from tidegate.auth import Identity
 from tidegate.events.bus import BusEvent, EventReader
-from tidegate.http import models, render
+from tidegate.events.wire import to_wire
+from tidegate.http import webhook_models as models
 from tidegate.http.context import HttpContext
 from tidegate.http.dispatch import too_many
 from tidegate.http.endpoint import Call, Endpoint
 from tidegate.http.middleware import finish
-from tidegate.http.problem import unsupported
+from tidegate.http.problem import Problem
 from tidegate.http.rooms import find_room
 from tidegate.store import Room
 
 HEARTBEAT = 15.0  # a comment to a silent reader this often: proxies close what is silent for a minute
-NO_REPLAY = "events are not kept yet: reading starts now"
+WRITE_PATIENCE = 30.0  # a reader that takes nothing of its replay for so long is cut off
 BUSY_RETRY = 10.0
+PAGE = 200  # events of the log read at a time
+MAX_SCAN = 10  # pages of the log that one list looks through: most of it may be of other rooms and types
+EVENT_STREAM = "text/event-stream"
 
 READERS: web.AppKey[Counter[str]] = web.AppKey("event_readers", Counter)
 
 
-async def read_events(call: Call) -> web.StreamResponse:
+async def read_events(call: Call) -> web.StreamResponse | dict[str, Any]:
     query: models.ReadEvents = call.query
-    if query.after is not None:
-        raise unsupported("after", NO_REPLAY)
-    if "Last-Event-ID" in call.request.headers:
-        raise unsupported("Last-Event-ID", NO_REPLAY)
     context, who = call.context, call.who
+    after = _position(call)
     name = query.room_id if query.room_id is not None else who.room_id
     room = None if name is None else await find_room(context, who, name)
+    matches = make_filter(who, room, query.type)
+    if _wants_list(call.request):
+        return await _list(context, who, room, matches, after or 0, query.per_page)
     readers = call.request.app[READERS]
     limits = context.limits
     if readers.total() >= limits.max_event_streams or readers[who.api_key] >= limits.max_event_streams_per_key:
         raise too_many(BUSY_RETRY)
     readers[who.api_key] += 1
     try:
-        return await _stream(call.request, context, who, make_filter(who, room, query.type))
+        return await _Stream(call, matches, room, after).run()
     finally:
         readers[who.api_key] -= 1
+
+
+def _position(call: Call) -> int | None:
+    """Where to begin. A browser that reconnects sends the header and the URL's `after` of long ago: the header counts."""
+    header = call.request.headers.get("Last-Event-ID")
+    if header is None:
+        return None if call.query.after is None else int(call.query.after)
+    if not header.isascii() or not header.isdecimal() or len(header) > 18:
+        raise Problem(400, "Last-Event-ID: not an id of an event", name="INVALID_REQUEST")
+    return int(header)
+
+
+def _wants_list(request: web.Request) -> bool:
+    accept = ",".join(request.headers.getall("Accept", ()))
+    return "application/json" in accept and EVENT_STREAM not in accept
 
 
 def make_filter(who: Identity, room: Room | None, types: str | None) -> Callable[[BusEvent], bool]:
@@ -69,63 +90,137 @@ def make_filter(who: Identity, room: Room | None, types: str | None) -> Callable
     return matches
 
 
-async def _stream(
-    request: web.Request, context: HttpContext, who: Identity, matches: Callable[[BusEvent], bool]
-) -> web.StreamResponse:
-    def cut_off() -> None:
-        """The reader does not keep up: it may be blocked in a write, so its connection is cut."""
-        if request.transport is not None:
-            request.transport.abort()
+async def _list(
+    context: HttpContext, who: Identity, room: Room | None, matches: Callable[[BusEvent], bool], after: int, limit: int
+) -> dict[str, Any]:
+    found: list[dict[str, Any]] = []
+    for _ in range(MAX_SCAN):
+        page = await _read_log(context, who, room, after)
+        for event in page:
+            if matches(event):
+                if len(found) == limit:
+                    return {"data": found, "next": str(after), "hasMore": True}
+                found.append(to_wire(event))
+            after = event.id
+        if len(page) < PAGE:
+            return {"data": found, "next": str(after), "hasMore": False}
+    return {"data": found, "next": str(after), "hasMore": True}
 
-    reader = context.bus.subscribe(matches, limit=context.limits.event_queue, on_behind=cut_off)
-    try:
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+async def _read_log(context: HttpContext, who: Identity, room: Room | None, after: int) -> list[BusEvent]:
+    """The next PAGE events of the project or room; fewer at the end."""
+    room_id = None if room is None else room.room_id
+    rows = await context.store.events.after(who.project_id, after, room_id=room_id, limit=PAGE)
+    return [BusEvent.from_row(row) for row in rows]
+
+
+class _Stream:
+    """One reader's connection. `last`: the id up to which it has been told everything."""
+
+    def __init__(self, call: Call, matches: Callable[[BusEvent], bool], room: Room | None, after: int | None) -> None:
+        self._request = call.request
+        self._context = call.context
+        self._who = call.who
+        self._matches = matches
+        self._room = room
+        self._after = after
+        self._last = 0
+        self._response = web.StreamResponse(
+            headers={"Content-Type": EVENT_STREAM, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
-        finish(request, response)
-        await response.prepare(request)
-        await response.write(b": reading from now on\n\n")
-        while await _serve(reader, response, context, who):
-            if not await _is_still_good(request, context):
-                break
-            await response.write(b": still here\n\n")
-        return response
-    finally:
-        reader.close()
 
-
-async def _serve(reader: EventReader, response: web.StreamResponse, context: HttpContext, who: Identity) -> bool:
-    """Send events until the next heartbeat, or the token's end; however many there are. False when the reader was closed."""
-    left = who.expires + context.auth.clock_leeway - context.wall()
-    until = asyncio.get_running_loop().time() + max(0.0, min(HEARTBEAT, left))
-    while True:
+    async def run(self) -> web.StreamResponse:
+        reader = None
         try:
-            async with asyncio.timeout_at(until):
-                event = await reader.next()
+            if self._after is not None:
+                # Of a log that was replaced by another, ids above its newest mean nothing.
+                self._last = min(self._after, await self._context.store.events.newest())
+                await self._begin(b": reading from the log\n\n")
+                if not await self._replay():
+                    return self._response
+            reader = self._subscribe()
+            if self._after is None:
+                await self._begin(b": reading from now on\n\n")
+            elif not await self._replay():  # what came between the last look at the log and the subscription
+                return self._response
+            while await self._serve(reader):
+                if not await self._is_still_good():
+                    break
+                await self._response.write(b": still here\n\n")
+            return self._response
+        finally:
+            if reader is not None:
+                reader.close()
+
+    async def _begin(self, greeting: bytes) -> None:
+        finish(self._request, self._response)
+        await self._response.prepare(self._request)
+        await self._response.write(greeting)
+
+    def _subscribe(self) -> EventReader:
+        limit = self._context.limits.event_queue
+        return self._context.bus.subscribe(self._matches, limit=limit, on_behind=self._cut_off)
+
+    def _cut_off(self) -> None:
+        """The reader does not keep up: it may be blocked in a write, so its connection is cut."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    async def _replay(self) -> bool:
+        """Tell what the log has above `last`, to its end. False when the stream is to end."""
+        while True:
+            page = await _read_log(self._context, self._who, self._room, self._last)
+            text = b"".join(serialize(event) for event in page if self._matches(event))
+            if text and not await self._write_patiently(text):
+                return False
+            if page:
+                self._last = page[-1].id
+            if len(page) < PAGE:
+                return True
+            if not await self._is_still_good():
+                return False
+
+    async def _write_patiently(self, text: bytes) -> bool:
+        try:
+            async with asyncio.timeout(WRITE_PATIENCE):
+                await self._response.write(text)
         except TimeoutError:
-            return True
-        if event is None:
+            self._cut_off()
             return False
-        await response.write(serialize(event))
+        return True
 
+    async def _serve(self, reader: EventReader) -> bool:
+        """Send events until the next heartbeat, or the token's end; however many there are. False when the reader was closed."""
+        left = self._who.expires + self._context.auth.clock_leeway - self._context.wall()
+        until = asyncio.get_running_loop().time() + max(0.0, min(HEARTBEAT, left))
+        while True:
+            try:
+                async with asyncio.timeout_at(until):
+                    event = await reader.next()
+            except TimeoutError:
+                return True
+            if event is None:
+                return False
+            if event.id > self._last:  # else the log told it already
+                self._last = event.id
+                await self._response.write(serialize(event))
 
-async def _is_still_good(request: web.Request, context: HttpContext) -> bool:
-    """The token is read again: it may have ended, its key been disabled, its secret rotated."""
-    try:
-        authorization = request.headers.get("Authorization")
-        await auth.authenticate(context.store, authorization, context.wall(), leeway=context.auth.clock_leeway)
-    except PeerError:
-        return False
-    return True
+    async def _is_still_good(self) -> bool:
+        """The token is read again: it may have ended, its key been disabled, its secret rotated."""
+        context = self._context
+        try:
+            authorization = self._request.headers.get("Authorization")
+            await auth.authenticate(context.store, authorization, context.wall(), leeway=context.auth.clock_leeway)
+        except PeerError:
+            return False
+        return True
 
 
 def serialize(event: BusEvent) -> bytes:
-    body = {"webhookType": event.type, "data": event.data, "time": render.iso(int(event.time * 1000))}
-    return f"event: {event.type}\ndata: {json.dumps(body)}\n\n".encode()
+    return f"id: {event.id}\nevent: {event.type}\ndata: {json.dumps(to_wire(event))}\n\n".encode()
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/v2/events", read_events, "Events as they happen (server-sent events)", "Events",
-             query=models.ReadEvents, content_types={"answer": "text/event-stream"}),
+    Endpoint("GET", "/v2/events", read_events, "Events, from now or any event on; as a list with Accept: application/json", "Events",
+             query=models.ReadEvents, answer=models.EventList, content_types={"answer": EVENT_STREAM}),
 )  # fmt: skip
-

@@ -140,8 +140,8 @@ def _answer(endpoint: Endpoint, refs: dict[type[BaseModel], dict[str, Any]]) -> 
     answer: dict[str, Any] = {"description": endpoint.summary}
     if endpoint.answer is not None:
         answer["content"] = {"application/json": {"schema": refs[endpoint.answer]}}
-    elif "answer" in endpoint.content_types:
-        answer["content"] = {endpoint.content_types["answer"]: {"schema": {"type": "string"}}}
+    if "answer" in endpoint.content_types:
+        answer.setdefault("content", {})[endpoint.content_types["answer"]] = {"schema": {"type": "string"}}
     return answer
 
 

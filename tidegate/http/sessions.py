@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from media.errors import ParseError, PeerError
 from sfu.meeting.participant import CloseReason
 from sfu.meeting.permissions import Grants
 from tidegate import auth
+from tidegate.events.recovery import session_ended
 from tidegate.http import answers, models, render
+from tidegate.http.context import HttpContext
 from tidegate.http.endpoint import Call, Endpoint
 from tidegate.http.problem import Problem, not_found
 from tidegate.http.rooms import find_room
@@ -120,9 +124,19 @@ async def end(call: Call) -> dict[str, Any]:
     if running is None:
         raise not_found("running session in this room")
     if not call.context.meetings.end_room(room.room_id, CloseReason.MEETING_END_API):
-        now_ms = int(call.context.wall() * 1000)
-        await call.context.store.sessions.end(running.id, now_ms, CloseReason.MEETING_END_API.name)
+        await _end_row(call.context, running)
     return await _render_one(call, await find_session(call, running.id))
+
+
+async def _end_row(context: HttpContext, session: Session) -> None:
+    """Of a session that the meeting plane does not know: there is only its row to end, and that to tell."""
+    session.end, session.end_reason = int(context.wall() * 1000), CloseReason.MEETING_END_API.name
+
+    async def change(tx: AsyncSession) -> None:
+        if not await context.store.sessions.end(session.id, session.end, session.end_reason, tx=tx):
+            raise Problem(409, "the session has ended already")  # meanwhile, and it was told
+
+    await context.events.write(session_ended(session), change=change)
 
 
 async def _running(call: Call, room: Room) -> Session | None:

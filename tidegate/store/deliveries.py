@@ -180,6 +180,12 @@ class Deliveries(Repository):
             found[row.delivery_id].append(row)
         return found
 
+    async def last_attempts(self, delivery_ids: Collection[str]) -> dict[str, DeliveryAttempt]:
+        """The newest of each delivery that had one."""
+        newest = select(func.max(DeliveryAttempt.id)).where(DeliveryAttempt.delivery_id.in_(list(delivery_ids)))
+        rows = select(DeliveryAttempt).where(DeliveryAttempt.id.in_(newest.group_by(DeliveryAttempt.delivery_id)))
+        return {row.delivery_id: row for row in await self.all(rows)}
+
     async def send_again(self, project_id: str, delivery_id: str, *, now_ms: int, give_up_ms: int) -> bool:
         """Whether there was such a delivery. One that is waiting is due at once; its attempts begin anew."""
         values = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, exists, select, text
+from sqlalchemy import delete, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidegate.store.event_models import DELIVERED, WAITING, Delivery, Event, WebhookEndpoint
@@ -155,6 +155,11 @@ class Events(Repository):
         if room_id is not None:
             query = query.where(Event.room_id == room_id)
         return await self.all(query.order_by(Event.id).limit(limit))
+
+    async def newest(self) -> int:
+        """The highest id of all projects; 0 when there is none."""
+        async with self._sessions() as database:
+            return (await database.execute(select(func.max(Event.id)))).scalar() or 0
 
     async def webhook_summaries(
         self, *, subjects: Iterable[str] = (), sessions: Iterable[str] = ()

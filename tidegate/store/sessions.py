@@ -42,10 +42,10 @@ class Sessions(Repository):
             database.add(session)
         return session
 
-    async def end(self, session_id: str, end_ms: int, reason: str, *, tx: AsyncSession | None = None) -> None:
-        """Close the session, and the logs that are still open. An ended one stays as it is."""
+    async def end(self, session_id: str, end_ms: int, reason: str, *, tx: AsyncSession | None = None) -> bool:
+        """Close the session, and the logs that are still open. An ended one stays as it is: False."""
         async with self.within(tx) as database:
-            await _end(database, Session.id == session_id, end_ms, reason)
+            return await _end(database, Session.id == session_id, end_ms, reason)
 
     async def end_left_over(self, reason: str) -> int:
         """End the sessions that a killed node left ongoing; how many there were.
@@ -260,13 +260,14 @@ async def _person(database: AsyncSession, session_id: str, participant_id: str) 
     return (await database.execute(query)).scalars().first()
 
 
-async def _end(database: AsyncSession, which: Any, end_ms: int, reason: str) -> None:
+async def _end(database: AsyncSession, which: Any, end_ms: int, reason: str) -> bool:
     session = (await database.execute(select(Session).where(which, Session.status == ONGOING))).scalars().first()
     if session is None:
-        return
+        return False
     session.status, session.end, session.end_reason = ENDED, max(end_ms, session.start), reason
     for person in await _people(database, session.id):
         _close_logs(person, session.end)
+    return True
 
 
 def _latest(session: Session, people: list[SessionParticipant]) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -11,7 +12,9 @@ from aiohttp import ClientPayloadError
 from tests.support.api import running_api, until
 from tidegate.config.model import LimitsConfig
 from tidegate.events.bus import BusEvent
-from tidegate.http.events import make_filter
+from tidegate.events.log import NewEvent
+from tidegate.http import webhook_models
+from tidegate.http.events import READERS, make_filter
 
 
 @asynccontextmanager
@@ -38,19 +41,29 @@ async def reading(api, query="", **more):
         yield next_event
 
 
-def publish(api, kind, room=None, *, project=None, hidden=False, **data):
-    api.bus.publish(kind, project or api.key.project_id, room.room_id if room else None, data, hidden=hidden)
+async def publish(api, kind, room=None, *, project=None, hidden=False, **data):
+    room_id = room.room_id if room else None
+    await api.context.events.write(NewEvent(kind, project or api.key.project_id, room_id, None, data, hidden=hidden))
+
+
+NUMBERS = itertools.count(1000)
+
+
+def hand_out(api, kind, **data):
+    """To readers only, before any of them has a turn."""
+    api.bus.publish(BusEvent(next(NUMBERS), kind, api.key.project_id, None, data, 0.0))
 
 
 async def test_events_have_the_form_of_webhooks(api):
     room = await api.room()
     async with reading(api) as next_event:
-        publish(api, "session-started", room, meetingId=room.room_id, text="a\nb")
+        await publish(api, "session-started", room, meetingId=room.room_id, text="a\nb")
         kind, body = await next_event()
     assert kind == "session-started"
     assert body == {
         "webhookType": "session-started",
         "data": {"meetingId": room.room_id, "text": "a\nb"},
+        "id": "1",
         "time": "2023-11-14T22:13:20.000Z",
     }
 
@@ -58,11 +71,11 @@ async def test_events_have_the_form_of_webhooks(api):
 async def test_filters(api):
     one, two = await api.room("one"), await api.room("two")
     async with reading(api, "?roomId=one&type=session*,participant-left") as next_event:
-        publish(api, "session-started", two)
-        publish(api, "participant-joined", one)
-        publish(api, "xsession-started", one)
-        publish(api, "session-ended", one)
-        publish(api, "participant-left", one)
+        await publish(api, "session-started", two)
+        await publish(api, "participant-joined", one)
+        await publish(api, "xsession-started", one)
+        await publish(api, "session-ended", one)
+        await publish(api, "participant-left", one)
         assert [(await next_event())[0] for _ in range(2)] == ["session-ended", "participant-left"]
 
 
@@ -79,22 +92,138 @@ async def test_scopes(api):
     other = await api.other_key()
     token = api.token(roomId="one", participantId="ann", permissions=["allow_join"])
     async with reading(api, token=token) as next_event:
-        publish(api, "a", project=other.project_id)
-        publish(api, "b", two)
-        publish(api, "c")
-        publish(api, "d", one, participantId="bob")
-        publish(api, "e", one, hidden=True)
-        publish(api, "f", one, participantId="ann")
-        publish(api, "g", one)
+        await publish(api, "a", project=other.project_id)
+        await publish(api, "b", two)
+        await publish(api, "c")
+        await publish(api, "d", one, participantId="bob")
+        await publish(api, "e", one, hidden=True)
+        await publish(api, "f", one, participantId="ann")
+        await publish(api, "g", one)
         assert [(await next_event())[0] for _ in range(2)] == ["f", "g"]
     await api.call("GET", "/v2/events?roomId=two", token=token, status=403)
     await api.call("GET", "/v2/events?roomId=three", status=404)
 
 
-async def test_replay_is_refused_by_name(api):
-    assert (await api.call("GET", "/v2/events?after=5", status=501))["errors"][0]["path"] == "after"
-    await api.call("GET", "/v2/events", headers={"Last-Event-ID": "5"}, status=501)
+# Replay
+
+
+async def ids(next_event, count):
+    return [int((await next_event())[1]["id"]) for _ in range(count)]
+
+
+async def test_a_stream_goes_on_after_the_last_event_known(api):
+    for number in range(5):
+        await publish(api, "a", number=number)
+    async with reading(api, headers={"Last-Event-ID": "2"}) as next_event:
+        assert await ids(next_event, 3) == [3, 4, 5]
+        await publish(api, "b")
+        assert await ids(next_event, 1) == [6]
+    async with reading(api, "?after=4") as next_event:
+        assert await ids(next_event, 2) == [5, 6]
+    async with reading(api, "?after=1", headers={"Last-Event-ID": "5"}) as next_event:
+        assert await ids(next_event, 1) == [6], "a browser that reconnects sends the URL of long ago"
+    async with reading(api) as next_event:
+        await publish(api, "c")
+        assert await ids(next_event, 1) == [7], "without either, from now on"
+
+
+async def test_ids_are_fields_of_the_stream(api):
+    await publish(api, "a")
+    async with reading(api, "?after=0") as next_event:
+        lines = next_event.lines
+        await lines.readline()
+        assert await lines.readline() == b"id: 1\n"
+
+
+async def test_nothing_is_missed_or_told_twice_while_a_stream_catches_up(api, monkeypatch):
+    """Events are written all the while: before, between and after its looks at the log, and while they are handed out."""
+    monkeypatch.setattr("tidegate.http.events.PAGE", 7)
+    total, written = 400, 0
+
+    async def write():
+        nonlocal written
+        while written < total:
+            written += 1
+            await publish(api, "a", number=written)
+
+    writer = asyncio.create_task(write())
+    async with asyncio.timeout(60):
+        while written < 40:
+            await asyncio.sleep(0.001)
+        async with reading(api, "?after=3") as early:
+            while written < 200:
+                await asyncio.sleep(0.001)
+            async with reading(api, "?after=10") as late:
+                assert await ids(late, total - 10) == list(range(11, total + 1))
+            assert await ids(early, total - 3) == list(range(4, total + 1))
+        await writer
+
+
+async def test_a_replay_obeys_filters_and_scopes(api):
+    one, two = await api.room("one"), await api.room("two")
+    other = await api.other_key()
+    await publish(api, "a", project=other.project_id)
+    await publish(api, "b", two)
+    await publish(api, "c", one, participantId="bob")
+    await publish(api, "d", one, hidden=True)
+    await publish(api, "e", one, participantId="ann")
+    await publish(api, "f", one)
+    token = api.token(roomId="one", participantId="ann", permissions=["allow_join"])
+    json_please = {"Accept": "application/json"}
+    listed = await api.call("GET", "/v2/events", token=token, headers=json_please)
+    assert [event["webhookType"] for event in listed["data"]] == ["e", "f"]
+    async with reading(api, "?after=0", token=token) as next_event:
+        assert [(await next_event())[0] for _ in range(2)] == ["e", "f"]
+    listed = await api.call("GET", "/v2/events?type=e,f", headers=json_please)
+    assert [event["webhookType"] for event in listed["data"]] == ["e", "f"]
+    listed = await api.call("GET", "/v2/events", token=api.token(other), headers=json_please)
+    assert [event["webhookType"] for event in listed["data"]] == ["a"]
+
+
+async def test_the_log_is_a_list_too(api, monkeypatch):
+    monkeypatch.setattr("tidegate.http.events.PAGE", 4)
+    monkeypatch.setattr("tidegate.http.events.MAX_SCAN", 2)
+    for number in range(11):
+        await publish(api, "x" if number in (0, 9, 10) else "y", number=number)
+    found, after = [], "0"
+    for _ in range(20):
+        page = await api.call(
+            "GET", f"/v2/events?after={after}&type=x&perPage=1", headers={"Accept": "application/json"}
+        )
+        webhook_models.EventList.model_validate(page)
+        found += [event["id"] for event in page["data"]]
+        assert len(page["data"]) <= 1 and int(page["next"]) >= int(after)
+        after = page["next"]
+        if not page["hasMore"]:
+            break
+    assert found == ["1", "10", "11"] and after == "11"
+    await publish(api, "x")
+    page = await api.call("GET", f"/v2/events?after={after}", headers={"Accept": "application/json"})
+    assert [event["id"] for event in page["data"]] == ["12"]
+
+
+async def test_ids_of_a_log_that_was_replaced_hold_nothing_back(api):
+    await publish(api, "a")
+    async with reading(api, headers={"Last-Event-ID": "5000"}) as next_event:
+        await publish(api, "b")
+        assert (await next_event())[0] == "b"
+
+
+async def test_bad_positions_are_refused(api):
+    for header in ("x", "-1", "9" * 19, "1 2"):
+        await api.call("GET", "/v2/events", headers={"Last-Event-ID": header}, status=400)
+    await api.call("GET", "/v2/events?after=x", status=400)
     await api.call("GET", "/v2/events?type=A", status=400)
+
+
+async def test_a_reader_that_takes_nothing_of_its_replay_is_cut_off(api, monkeypatch):
+    monkeypatch.setattr("tidegate.http.events.WRITE_PATIENCE", 0.2)
+    for _ in range(20):
+        await publish(api, "big", text="x" * 1_000_000)
+    async with reading(api, "?after=0"), asyncio.timeout(30):
+        readers = api.client.app[READERS]
+        while readers.total():
+            await asyncio.sleep(0.01)  # real sockets have to fill
 
 
 async def test_readers_are_limited_by_key_and_given_back(tmp_path):
@@ -113,8 +242,8 @@ async def test_readers_are_limited_by_key_and_given_back(tmp_path):
 async def test_a_reader_that_falls_behind_is_cut_off(tmp_path):
     async with running_api(tmp_path, limits=LimitsConfig(event_queue=4)) as api:
         async with reading(api) as next_event:
-            for number in range(5):  # before the reader has a turn
-                publish(api, "a", number=number)
+            for number in range(5):
+                hand_out(api, "a", number=number)
             with pytest.raises(ClientPayloadError):
                 await next_event()
         await until(lambda: api.bus.readers == 0)
@@ -124,8 +253,8 @@ async def test_a_reader_that_does_not_read_is_cut_off_and_costs_nobody_else(tmp_
     async with running_api(tmp_path, limits=LimitsConfig(event_queue=8)) as api:
         async with reading(api, "?type=big"), reading(api, "?type=small") as next_event:
             for number in range(200):
-                publish(api, "big", text="x" * 200_000)
-                publish(api, "small", number=number)
+                hand_out(api, "big", text="x" * 200_000)
+                hand_out(api, "small", number=number)
                 assert (await next_event())[1]["data"]["number"] == number
             assert api.bus.readers == 1
 
@@ -158,7 +287,7 @@ async def test_a_busy_stream_is_looked_at_too(api, monkeypatch):
     async with reading(api) as next_event:
         await api.store.keys.set_disabled(api.key.project_id, api.key.api_key, True)
         for number in range(10_000):
-            publish(api, "tick", number=number)
+            hand_out(api, "tick", number=number)
             if await next_event() is None:
                 break
         else:
