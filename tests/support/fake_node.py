@@ -14,10 +14,10 @@ async def main(directory: str, *commands: str) -> None:
         run = await start(supervisor, directory=directory)
         for _ in range(5):
             run.worker.link.send_rtp(b"\x80" * 100)
-        for command in commands:
-            run.worker.send(messages.PersonJoined("PA_1", command))
         while len(run.rtcp) < 5:  # noqa: ASYNC110 - the packets tell nobody
             await asyncio.sleep(0.01)
+        for command in commands:
+            run.worker.send(messages.PersonJoined("PA_1", command))
         print(run.worker.pid, flush=True)
         await asyncio.Event().wait()
 

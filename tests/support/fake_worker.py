@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sfu.compose import messages
-from tidegate.workers.worker import run
+from tidegate.workers import worker
 
 STDOUT = os.dup(1)  # where reports go; the worker makes descriptor 1 another
 
@@ -112,4 +112,5 @@ class Fake:
 
 
 if __name__ == "__main__":
-    sys.exit(run(Fake, lambda: None))
+    worker.ORPHAN_TIMEOUT = 2.0
+    sys.exit(worker.run(Fake, lambda: None))

@@ -150,9 +150,9 @@ async def test_the_node_being_away_is_no_fault_of_the_workers():
         assert (await run.exit()).reason == "heartbeat"
 
 
-@pytest.mark.parametrize("command", ["count_packets", "stream"])
-def test_a_worker_ends_well_by_itself_when_the_node_is_killed(command, tmp_path):
-    arguments = [sys.executable, "-m", "tests.support.fake_node", str(tmp_path), command]
+def kill_node(directory: Path, command: str) -> None:
+    """Start a node with a worker that did this, kill the node, wait for the worker's end."""
+    arguments = [sys.executable, "-m", "tests.support.fake_node", str(directory), command]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as node:
         pid = int(node.stdout.readline())
         worker = os.pidfd_open(pid)
@@ -162,7 +162,19 @@ def test_a_worker_ends_well_by_itself_when_the_node_is_killed(command, tmp_path)
             assert readable, "the worker outlived its node"
         finally:
             os.close(worker)
+
+
+@pytest.mark.parametrize("command", ["count_packets", "stream"])
+def test_a_worker_ends_well_by_itself_when_the_node_is_killed(command, tmp_path):
+    kill_node(tmp_path, command)
     assert (tmp_path / "closed").read_text() == "5"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["hang", "be_stubborn"])
+def test_a_worker_that_cannot_end_well_ends_all_the_same_when_the_node_is_killed(command, tmp_path):
+    kill_node(tmp_path, command)
+    assert not (tmp_path / "closed").exists()
 
 
 async def test_a_start_that_is_cancelled_leaves_nothing():
