@@ -158,9 +158,7 @@ class Run:
             restarted=restarted,
         )
         attempt.worker = worker
-        attempt.seat = Seat(
-            plane.server, worker, f"recorder-{what.spec.id}-{number}", choose=what.choose, hold_seconds=what.hold_seconds
-        )
+        attempt.seat = Seat(plane.server, worker, choose=what.choose, hold_seconds=what.hold_seconds)
         self._attempts.append(attempt)
         try:
             attempt.seat.open(what.room_id, mine=what.mine)

@@ -44,11 +44,10 @@ class Seat:
     """`open` joins, `close` leaves; between the two `handle` gets every event of the room."""
 
     def __init__(
-        self, server: MediaServer, worker: Worker, name: str, *, choose: Choice | None, hold_seconds: float
+        self, server: MediaServer, worker: Worker, *, choose: Choice | None, hold_seconds: float
     ) -> None:
         self._server = server
         self._worker = worker
-        self._name = name
         self._choose = choose
         self._hold_seconds = hold_seconds
         self._room: Room | None = None
@@ -68,9 +67,8 @@ class Seat:
     def open(self, room_id: str, *, mine: Callable[[str], None]) -> None:
         """Join, opening the room if nobody is in it. `mine` is told our inner_id before anybody hears of it. PeerError."""
         server, now = self._server, self._server.now()
-        request = JoinRequest(
-            room_id, participant_id=self._name, grants=RECORDER, mode=Mode.RECV_ONLY, auto_subscribe=self._choose is None
-        )
+        # Its participantId is made by the room: one that could be guessed could be joined under, which puts the former out.
+        request = JoinRequest(room_id, grants=RECORDER, mode=Mode.RECV_ONLY, auto_subscribe=self._choose is None)
         self._me = me = server.conference.join(request, now=now)
         mine(me.inner_id)
         self._room = room = server.conference.rooms[room_id]
