@@ -64,7 +64,7 @@ class ContinuousFiles:
         kinds = [kind for kind, wanted in ((Kind.AUDIO, spec.audio), (Kind.VIDEO, spec.video)) if wanted]
         if spec.file_format == "mp3":
             kinds = [Kind.AUDIO]
-        self._slots = {kind: Slot() for kind in kinds}  # sound first: a file that ends takes it whole
+        self._slots = {kind: Slot() for kind in kinds}
         self._file: MediaFile | None = None
         self._known: float | None = None  # when the first source was told: the recording's beginning
         self._early: list[AccessUnit] = []
@@ -107,8 +107,7 @@ class ContinuousFiles:
             for source in slot.sources.values():
                 while (unit := source.next_unit(now=now)) is not None:
                     units.append(unit)
-        if end is not None:
-            units = [unit for unit in units if unit.at < end]
+        units = sorted((unit for unit in units if end is None or unit.at < end), key=lambda unit: unit.at)
         if self._file is None:
             self._early += units
             if self._known is None or not self._is_ready(self._known, wall, ending=end is not None):
