@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import subprocess
+import sys
+from pathlib import Path as FilePath
 
 import av
 import pytest
 
-from sfu.compose.messages import Done, FileOpened, Progress, Started, Warned
+from sfu.compose.finalize import finalize_file
+from sfu.compose.messages import Done, Failed, FileOpened, Progress, Started, Warned
 from sfu.compose.probe import probe
 from tests.support.call import WALL, Call, Camera, Microphone, level, pictures, sound
 from tests.support.encoded import AV1, H264, VP8, VP9
+from tests.support.network import Network, Path
 
+ROOT = FilePath(__file__).parents[3]
 BLACK = 40  # brighter than black, darker than any picture here
 pytestmark = pytest.mark.slow
 
@@ -94,8 +100,9 @@ def test_while_muted_it_is_black_and_silent_in_the_same_file(tmp_path, codec, wa
     assert level(heard, 4.1, 7.9) < 0.001
 
 
-def test_a_change_of_size_goes_on_in_the_same_file(tmp_path):
-    call, camera, mic = Call(tmp_path), Camera(size=(160, 90)), Microphone()
+@pytest.mark.parametrize(("codec", "wanted"), [(VP8, "webm"), (H264, "mp4"), (VP9, "webm"), (AV1, "mp4")])
+def test_a_change_of_size_goes_on_in_the_same_file(tmp_path, codec, wanted):
+    call, camera, mic = Call(tmp_path, file_format=wanted), Camera(codec, size=(160, 90)), Microphone()
     call.add(camera)
     call.add(mic)
     call.run(2.0)
@@ -298,6 +305,97 @@ def test_sound_alone_as_mp3(tmp_path):
     assert level(heard, 0.3, 2.8) > 0.2 and level(heard, 3.2, 3.8) < 0.01 and level(heard, 4.3, 4.8) > 0.2
 
 
+def test_a_participants_sound_as_one_mp3(tmp_path):
+    call, camera, mic = Call(tmp_path, file_format="mp3"), Camera(), Microphone()
+    call.add(camera)
+    call.add(mic)
+    call.run(2.0)
+    call.mute(mic, True)
+    call.run(2.0)
+    (info,) = call.stop()
+    assert (info.name, info.kind) == ("participant.mp3", "audio")
+    assert info.duration == pytest.approx(4.0, abs=0.1)
+    assert level(sound(tmp_path / info.name), 2.2, 3.8) < 0.01
+
+
+def test_a_player_can_go_into_the_dark(tmp_path):
+    call, camera, mic = Call(tmp_path), Camera(), Microphone()
+    call.add(camera)
+    call.add(mic)
+    call.run(2.0)
+    call.mute(camera, True)
+    call.run(10.0)
+    (info,) = call.stop()
+    with av.open(str(tmp_path / info.name)) as container:
+        stream = container.streams.video[0]
+        container.seek(round(9.0 / stream.time_base), stream=stream)
+        frame = next(container.decode(stream))
+        assert 6.5 < frame.time <= 9.0
+
+
+@pytest.mark.parametrize("first", [0, 1, 127, 32767, 65535])
+def test_lost_and_disordered_packets_cost_what_they_carried(tmp_path, first):
+    call, camera, mic = Call(tmp_path), Camera(), Microphone()
+    camera.track.sequence = mic.track.sequence = first
+    network = Network(Path(delay=0.02, jitter=0.04, loss=0.02, reorder=0.03), seed=first)
+    deliver = call.pipeline.receive_datagram
+    call.pipeline.receive_datagram = lambda data, *, now: network.push(data, now)  # type: ignore[method-assign]
+    call.add(camera)
+    call.add(mic)
+    for _ in range(1000):
+        call.run(0.01)
+        for data in network.pop_due(call.now):
+            deliver(data, now=call.now)
+    (info,) = call.stop()
+    assert info.duration == pytest.approx(10.0, abs=0.1)
+    shown = pictures(tmp_path / info.name)
+    assert all(abs(luma - 100) <= 8 for _, luma, _ in shown) and len(shown) > 60
+    heard = sound(tmp_path / info.name)
+    assert level(heard, 1.0, 9.0) > 0.2
+
+
+def test_a_full_disk_ends_it_with_what_there_is(tmp_path):
+    call, camera = Call(tmp_path), Camera()
+    call.add(camera)
+    call.add(Microphone())
+    call.run(5.0)
+    call.pipeline._files.all[0].file._writer.error = OSError(28, "No space left on device")
+    for _ in range(100):
+        call.run(0.1)
+        if call.pipeline.is_done:
+            break
+    failed = call.reports[-1]
+    assert isinstance(failed, Failed) and "No space left" in failed.text
+    assert failed.files[0].duration > 3
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from tests.support.call import Call, Camera, Microphone
+from tests.support.encoded import VIDEO_CODECS
+call = Call(Path(sys.argv[1]), file_format=sys.argv[2])
+call.add(Camera(VIDEO_CODECS[sys.argv[3]]))
+call.add(Microphone())
+call.run(8.0)
+print("there", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(("wanted", "codec"), [("webm", "VP8"), ("mp4", "H264"), ("mp4", "AV1")])
+def test_killed_it_leaves_a_file_that_plays_and_can_be_finalised(tmp_path, wanted, codec):
+    command = [sys.executable, "-c", KILLED, str(tmp_path), wanted, codec]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"there\n"
+        process.send_signal(signal.SIGKILL)
+    path = tmp_path / f"participant.{wanted}"
+    assert probe(path).duration > 5.5 and len(pictures(path)) > 5.5 * 30
+    finalised = finalize_file(path)
+    assert finalised.duration > 5.5 and finalised.kind == "audio-video"
+    assert len(pictures(path)) > 5.5 * 30 and float(ffprobe(path)["format.duration"]) > 5.5
+
+
 def test_a_recording_begun_again_goes_on_in_another_file(tmp_path):
     for _ in range(2):
         call = Call(tmp_path)
@@ -305,22 +403,6 @@ def test_a_recording_begun_again_goes_on_in_another_file(tmp_path):
         call.run(2.0)
         call.stop()
     assert {path.name for path in tmp_path.iterdir()} == {"participant.webm", "participant-2.webm"}
-
-
-def test_left_as_it_is_a_file_plays_to_its_last_cluster(tmp_path):
-    """What a SIGKILL leaves: nothing is closed."""
-    for wanted, codec in (("webm", VP8), ("mp4", H264)):
-        call = Call(tmp_path, file_format=wanted)
-        call.add(Camera(codec))
-        call.add(Microphone())
-        call.run(8.0)
-        (path,) = tmp_path.glob(f"participant*.{wanted}")
-        copy = tmp_path / f"killed.{wanted}"
-        copy.write_bytes(path.read_bytes())
-        assert probe(copy).duration > 5.5
-        assert len(pictures(copy)) > 5.5 * 30
-        call.pipeline.close()
-        call.pipeline.close()
 
 
 def test_garbage_and_foreign_codecs_cost_nothing_else(tmp_path):
