@@ -41,6 +41,7 @@ from tidegate.events.autoclose import AutoClose
 from tidegate.events.bus import EventBus
 from tidegate.events.deliver import Deliverer
 from tidegate.events.log import EventLog
+from tidegate.events.metrics import WebhookMetrics
 from tidegate.events.recorder import Recorder
 from tidegate.events.send import Sender
 from tidegate.events.sign import ProjectSecrets, RsaSigner
@@ -222,7 +223,7 @@ class Node:
             ice_servers=lambda: ice_servers(config.rtc, wall=time.time()),
         )
         self._stack.callback(self.whip.close)
-        more = (WorkerMetrics(self.supervisor), EgressMetrics(self.egress))
+        more = (WorkerMetrics(self.supervisor), EgressMetrics(self.egress), WebhookMetrics(self.deliverer))
         self.metrics = Metrics(self.media, self.signalling, self.recorder, self.bus, *more)
         self.pages = Pages(web_root())
 
@@ -267,7 +268,10 @@ class Node:
             group.create_task(self.egress.run(), name="egress")
             group.create_task(self.disk_guard.run(self.egress.note_disk_low), name="disk guard")
             group.create_task(
-                housekeeping.run(self.store, self.config.limits, self.config.retention, time.time), name="housekeeping"
+                housekeeping.run(
+                    self.store, self.config.limits, self.config.retention, self.config.webhooks, time.time
+                ),
+                name="housekeeping",
             )
 
     async def drain(self, timeout: float) -> None:

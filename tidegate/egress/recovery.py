@@ -11,6 +11,7 @@ from tidegate.egress import names
 from tidegate.egress.recordings import RecordingJob
 from tidegate.egress.run import MadeFile, Outcome
 from tidegate.events.log import NewEvent
+from tidegate.events.recovery import tell_ends
 from tidegate.store import Broadcast, Recording
 from tidegate.store.media_models import PROCESSING, RUNNING_STATES, STOPPED
 
@@ -23,8 +24,9 @@ STOPPED_BY_NODE = "the server ended meanwhile; the file holds what was recorded 
 
 
 async def finish_left_over(egress: Egress) -> None:
-    """Every row that had not ended, in the order of time. One that fails is logged and does not hold up the others."""
+    """Every row that had not ended, in the order of time, and the ends of their sessions. One that fails is logged and does not hold up the others."""
     plane = egress.plane
+    untold = await plane.store.events.untold_ends()
     for broadcast in await plane.store.broadcasts.left_over():
         if broadcast.id not in egress.book.broadcasts:
             await _end_broadcast(egress, broadcast)
@@ -37,6 +39,7 @@ async def finish_left_over(egress: Egress) -> None:
             log.exception("recording %s, which the server left when it ended, cannot be finished", recording.id)
     for transcoding in await plane.store.transcodings.left_over():
         egress.merges.resume(transcoding)
+    await tell_ends(plane.events, untold)  # last, as at the end of any session
 
 
 async def _end_broadcast(egress: Egress, row: Broadcast) -> None:

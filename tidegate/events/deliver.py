@@ -27,6 +27,7 @@ log = logging.getLogger("tidegate.webhooks")
 SLICE = 16  # deliveries taken up in one turn
 POLL = 15.0  # seconds after which the store is looked at although nobody said that something is due
 SWEEP = 300.0  # seconds between looking for deliveries whose time ran out while their endpoint was paused
+COUNT = 10.0  # seconds between countings of what waits
 LEASE_MARGIN = 30.0  # seconds beyond the timeout of an attempt until another node may take a delivery
 STORE_RETRY = 5.0  # seconds until the next try when the store does not answer
 USER_AGENT = "Tidegate-Webhooks/1"
@@ -64,7 +65,11 @@ class Deliverer:
         self.endpoints = Endpoints(config.concurrency)
         self.under_way = 0
         self.results: Counter[str] = Counter()
-        """Attempts by what came of them: delivered, failed, dead."""
+        """Attempts by what came of them: delivered, failed; and deliveries that were given up: dead."""
+        self.waiting = 0
+        self.oldest_seconds = 0.0
+        """Of those that wait; looked up every COUNT seconds."""
+        self._counted = 0.0
 
     def wake(self) -> None:
         self._wake.set()
@@ -115,6 +120,9 @@ class Deliverer:
     async def _pause(self) -> float:
         """Seconds until something may be due; attempts that end wake by themselves."""
         now = self._wall()
+        if now - self._counted >= COUNT:
+            self._counted = now
+            self.waiting, self.oldest_seconds = await self._store.deliveries.counts(int(now * 1000))
         if self.under_way >= self._config.concurrency:
             return POLL
         due = await self._store.deliveries.next_due(now_ms=int(now * 1000), blocked=self.endpoints.blocked(now))

@@ -5,20 +5,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sfu.meeting.participant import CloseReason
 from tidegate.events.log import EventLog, NewEvent
 from tidegate.events.recorder import reason_to_wire
-from tidegate.store import Session, Store
+from tidegate.store import Session
 
 
-async def tell_missing_ends(store: Store, events: EventLog) -> int:
-    """Write the `session-ended` of sessions that ended untold; how many. Once, at the start, after the egress has recovered."""
-    sessions = await store.events.untold_ends()
+async def tell_ends(events: EventLog, sessions: Iterable[Session]) -> None:
+    """Write the `session-ended` of these: `store.events.untold_ends()` as it was at the start, before this node has sessions of
+    its own, told after everything that hung on them."""
     for session in sessions:
         await events.write(session_ended(session))
-    return len(sessions)
 
 
 def session_ended(session: Session) -> NewEvent:
