@@ -88,7 +88,7 @@ class Fake:
         time.sleep(3.5)
 
     def garbage(self) -> None:
-        data = b'\xff\xfe\n{"type":"nonsense"}\n[[[[\n' + b"x" * 3_000_000 + b'\n{"type":"started"}\n'
+        data = b'\xff\xfe\n{"type":"nonsense"}\n[[[[\n' + b"x" * 1_200_000 + b'\n{"type":"started"}\n'
         while data:
             select.select([], [STDOUT], [])
             data = data[os.write(STDOUT, data) :]

@@ -79,7 +79,8 @@ class Worker:
         self.state = State.SPARE
         self.stats = WorkerStats()
         self.exit: Exit | None = None
-        self.ready_seconds: float | None = None
+        self.is_ready = False
+        """Its libraries are loaded."""
         self._config = config
         self._on_end = on_end
         self._on_report: Callable[[Any], None] = _ignore
@@ -191,7 +192,8 @@ class Worker:
         elif isinstance(message, Log):
             self._emit(LEVELS[message.level], message.text)
         elif isinstance(message, Ready):
-            self.ready_seconds = message.seconds
+            self.is_ready = True
+            self._log.debug("process %d loaded its libraries in %.2f s", message.pid, message.seconds)
         elif self._last_words is None and self.state is not State.SPARE:
             self._take_report(message)
 
@@ -245,9 +247,12 @@ class Worker:
         self.exit = self._how_it_ended(returncode)
         self.state, was = State.ENDED, self.state
         if was is not State.SPARE:
-            dropped = f"; {self.stats.log_lines_dropped} log lines left out" if self.stats.log_lines_dropped else ""
+            stats, reason = self.stats, f"{self.exit.reason}: {self.exit.text}" if self.exit.text else self.exit.reason
             level = logging.INFO if self.exit.reason == "done" else logging.WARNING
-            self._log.log(level, "worker %d (%s) ended: %s %s%s", self.pid, self.kind, self.exit.reason, self.exit.text, dropped)
+            self._log.log(
+                level, "worker %d (%s) ended: %s; %d log lines left out, %d lines were no reports",
+                self.pid, self.kind, reason, stats.log_lines_dropped, stats.garbage_lines,
+            )  # fmt: skip
         self._on_end(self)
         self._ended.set_result(self.exit)
         try:

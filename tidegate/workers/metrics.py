@@ -24,7 +24,8 @@ class WorkerMetrics(Collector):
         for (kind, state), count in Counter((worker.kind, worker.state.value) for worker in workers).items():
             pipelines.add_metric([kind, state], count)
         yield pipelines
-        yield GaugeMetricFamily("tidegate_workers_spare", "Media workers that wait for a pipeline", len(supervisor.spares))
+        ready = sum(spare.is_ready for spare in supervisor.spares)
+        yield GaugeMetricFamily("tidegate_workers_spare", "Media workers that wait for a pipeline, with their libraries loaded", ready)
         cpu = GaugeMetricFamily("tidegate_pipeline_cpu_cores", "Cores that pipelines take", labels=["kind"])
         memory = GaugeMetricFamily("tidegate_pipeline_resident_bytes", "Memory of pipelines", labels=["kind"])
         for kind in sorted({worker.kind for worker in workers}):
@@ -59,6 +60,8 @@ class WorkerMetrics(Collector):
         drops.add_metric(["full"], total("dropped_full"))
         drops.add_metric(["dead"], total("dropped_dead"))
         yield drops
+        yield CounterMetricFamily("tidegate_worker_rtcp_packets", "RTCP packets that came from media workers", total("rtcp_in"))
+        yield CounterMetricFamily("tidegate_worker_flv_bytes", "Bytes of broadcasts that came from media workers", total("flv_bytes"))
 
 
 def _by_kind(name: str, words: str, counts: Counter[str]) -> CounterMetricFamily:

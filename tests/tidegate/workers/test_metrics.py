@@ -1,9 +1,11 @@
 """What Prometheus sees of media workers."""
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from sfu.compose.messages import FinalizeSpec
 from tests.support.workers import make_supervisor, start, until
+from tidegate.workers.budget import WorkersBusy
 from tidegate.workers.metrics import WorkerMetrics
 
 
@@ -15,10 +17,8 @@ async def test_everything_is_counted():
         run, crashing = await start(supervisor), await start(supervisor)
         await until(lambda: run.reports and crashing.reports)
         assert value("tidegate_pipelines", {"kind": "composition", "state": "running"}) == 2
-        try:
+        with pytest.raises(WorkersBusy):
             await start(supervisor)
-        except Exception:
-            pass
         for _ in range(3):
             run.worker.link.send_rtp(bytes(100))
             crashing.worker.link.send_rtp(bytes(100))
@@ -38,6 +38,8 @@ async def test_everything_is_counted():
         assert value("tidegate_worker_packets_total") == 6
         assert value("tidegate_worker_bytes_total") == 600
         assert value("tidegate_worker_drops_total", {"reason": "full"}) == 0
+        assert value("tidegate_worker_rtcp_packets_total") == run.worker.link.stats.rtcp_in + crashing.worker.link.stats.rtcp_in
+        assert value("tidegate_worker_flv_bytes_total") == 0
         assert value("tidegate_pipeline_budget_cores") == 7.5
         assert value("tidegate_pipeline_admitted_cores") == 0
         assert value("tidegate_workers_spare") == 0
@@ -51,3 +53,11 @@ async def test_restarts_are_counted():
         registry = CollectorRegistry()
         registry.register(WorkerMetrics(supervisor))
         assert registry.get_sample_value("tidegate_pipeline_restarts_total", {"kind": "finalize"}) == 1
+
+
+async def test_a_spare_counts_when_it_is_ready():
+    async with make_supervisor(spare=1) as supervisor:
+        registry = CollectorRegistry()
+        registry.register(WorkerMetrics(supervisor))
+        assert registry.get_sample_value("tidegate_workers_spare") == 0
+        await until(lambda: registry.get_sample_value("tidegate_workers_spare") == 1)

@@ -74,7 +74,7 @@ async def test_a_process_that_cannot_be_started_is_a_refusal():
 async def test_the_spare_is_used_and_replaced(monkeypatch):
     monkeypatch.setattr(module, "SPARE_DELAY", 0.0)
     async with make_supervisor(spare=1) as supervisor:
-        await until(lambda: supervisor.spares and supervisor.spares[0].ready_seconds is not None)
+        await until(lambda: supervisor.spares and supervisor.spares[0].is_ready)
         spare = supervisor.spares[0]
         run = await start(supervisor)
         assert run.worker is spare
