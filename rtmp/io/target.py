@@ -30,6 +30,8 @@ REFUSED_AFTER_LIVE = 120.0  # seconds
 SILENT_REFUSALS = 3  # in a row: a server that restarts hangs up as well
 STEADY = 10.0  # seconds live after which the next trouble is a new one
 BITRATE_WINDOW = 5.0  # seconds
+SLOW = "the server takes less than is sent: frames are dropped; lower the quality or check its network"
+SLOW_SHOWN = 10.0  # seconds after the last dropped frame
 
 
 class TargetPhase(Enum):
@@ -85,6 +87,8 @@ class Target:
         self._attempts = 0
         self._earlier_bytes = 0  # of connections that are over
         self._earlier_dropped = 0
+        self._dropped_before = 0  # of this connection, when last looked at
+        self._dropped_at = 0.0
         self._samples: deque[tuple[float, int]] = deque()  # (time, bytes sent), one a tenth of a second at most
         self._was_live = False
         self._lost_at = self._loop.time()  # since when there is no connection
@@ -95,7 +99,9 @@ class Target:
     def send_tag(self, tag: FlvTag, on_air: OnAir) -> None:
         if self._phase is TargetPhase.LIVE and self._publisher is not None:
             self._publisher.send_tag(tag, on_air)
-            self._sample()
+            now = self._loop.time()
+            self._sample(now)
+            self._notice_drops(self._publisher.frames_dropped, now)
 
     async def stop(self, timeout: float) -> None:
         """In order if it is live, at once if not; within `timeout` either way."""
@@ -173,6 +179,7 @@ class Target:
         try:
             await publisher.open()
             self._was_live = True
+            self._dropped_before = 0
             self._set(TargetPhase.LIVE, "")
             error = await publisher.wait_closed()
             self._lost_at = self._loop.time()
@@ -187,7 +194,9 @@ class Target:
             self._samples.clear()
 
     def _set(self, phase: TargetPhase, error: str) -> None:
-        self._phase, self._error, self._since = phase, error, time.time()
+        if phase is not self._phase:
+            self._since = time.time()
+        self._phase, self._error = phase, error
         shown = f": {error}" if error else ""
         level = (
             logging.INFO
@@ -200,8 +209,16 @@ class Target:
     def _bytes_sent(self) -> int:
         return self._earlier_bytes + (self._publisher.bytes_sent if self._publisher else 0)
 
-    def _sample(self) -> None:
-        now, samples = self._loop.time(), self._samples
+    def _notice_drops(self, dropped: int, now: float) -> None:
+        if dropped > self._dropped_before:
+            self._dropped_before, self._dropped_at = dropped, now
+            if not self._error:
+                self._set(TargetPhase.LIVE, SLOW)
+        elif self._error and now - self._dropped_at > SLOW_SHOWN:
+            self._set(TargetPhase.LIVE, "")
+
+    def _sample(self, now: float) -> None:
+        samples = self._samples
         if not samples or now - samples[-1][0] >= 0.1:
             samples.append((now, self._bytes_sent()))
             while now - samples[0][0] > BITRATE_WINDOW:

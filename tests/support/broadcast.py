@@ -103,9 +103,8 @@ async def encoder(
                 if lap and (tag.is_metadata or tag.is_sequence_header):
                     continue
                 at = tag.timestamp_ms + lap * period
-                pause = began + at / 1000 / speed - loop.time()
-                if pause > 0:
-                    await asyncio.sleep(pause)
+                # Late or not, the receivers get their turn: most of them are in this process.
+                await asyncio.sleep(max(0.0, began + at / 1000 / speed - loop.time()))
                 broadcaster.receive_flv(raw_tag(tag.type, at, tag.data))
             lap += 1
 

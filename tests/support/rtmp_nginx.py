@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import subprocess
 import time
@@ -59,7 +60,8 @@ class Nginx:
         )
         configuration = self.home / "nginx.conf"
         configuration.write_text(text)
-        command = ["nginx", "-e", str(self.home / "error.log"), "-p", str(self.home), "-c", str(configuration)]
+        program = shutil.which("nginx") or "/usr/sbin/nginx"  # not in everybody's PATH
+        command = [program, "-e", str(self.home / "error.log"), "-p", str(self.home), "-c", str(configuration)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + PATIENCE
         while True:

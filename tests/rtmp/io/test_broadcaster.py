@@ -9,6 +9,7 @@ import socket
 import ssl
 
 import pytest
+import uvloop
 
 from media.errors import ParseError, UsageError
 from rtmp.io.broadcaster import TargetPhase
@@ -147,6 +148,7 @@ async def test_who_hangs_up_on_the_key_refuses_it_if_it_does_so_again():
     assert failed.attempts == 3
 
 
+@pytest.mark.slow
 async def test_a_key_once_taken_is_not_given_up_for_being_in_use():
     server = RtmpServer()
 
@@ -180,6 +182,52 @@ async def test_a_reset_midway_costs_a_new_connection():
     assert again.media[3].payload[:2] == b"\x17\x01" and again.media[3].timestamp == 0
 
 
+async def test_sound_alone_is_sent_without_waiting_for_a_picture():
+    server = RtmpServer()
+    async with serve(server) as port, staged() as stage:
+        stage.add(port)
+        await stage.until(LIVE)
+        stage.broadcaster.receive_flv(make_flv(1.0, video=False))
+        await stage.broadcaster.stop(10.0)
+        [recorded] = server.connections
+        await recorded.ended.wait()
+    assert {message.type_id for message in recorded.media} == {8, 18}
+    assert len(recorded.media) > 40
+
+
+@pytest.mark.slow
+async def test_one_that_reads_too_slowly_stays_live_with_gaps_and_is_told():
+    server, healthy = RtmpServer(), RtmpServer()
+
+    async def dawdle(recorded, writer):
+        if recorded.media:
+            writer.transport.pause_reading()
+            await asyncio.sleep(0.2)
+            writer.transport.resume_reading()
+
+    server.after = dawdle
+    async with serve(server) as slow, serve(healthy) as good:
+        async with staged(max_queue_bytes=1_000_000, stall_timeout=20.0) as stage:
+            stage.add(slow, "slow")
+            stage.add(good, "good")
+            await stage.until(LIVE, "slow")
+            await stage.until(LIVE, "good")
+            async with encoder(stage.broadcaster, noise=True, speed=3):
+                told = await stage.until(LIVE, "slow", words="takes less than is sent")
+                recorded = await server.connection()
+                seen = len(recorded.media)
+                await recorded.until(lambda recorded: len(recorded.media) > seen + 20)
+            state = stage.state("slow")
+            assert (state.state, state.attempts, state.since) == (LIVE, 1, told.since)
+            assert state.frames_dropped > 0 and stage.state("good").frames_dropped == 0
+    video = [message for message in recorded.media if message.type_id == 9]
+    times = [message.timestamp for message in video]
+    assert times == sorted(times)
+    for before, after in itertools.pairwise(video[1:]):
+        assert after.timestamp - before.timestamp <= 51 or after.payload[:2] == b"\x17\x01"  # a gap ends at a keyframe
+
+
+@pytest.mark.slow
 async def test_one_that_stops_reading_is_cut_and_the_other_gets_everything():
     healthy, stuck = RtmpServer(), RtmpServer()
 
@@ -190,7 +238,7 @@ async def test_one_that_stops_reading_is_cut_and_the_other_gets_everything():
 
     stuck.after = stop_reading
     async with serve(healthy) as good, serve(stuck) as bad:
-        async with staged(max_queue_bytes=300_000) as stage, encoder(stage.broadcaster, noise=True, speed=4):
+        async with staged(max_queue_bytes=1_000_000) as stage, encoder(stage.broadcaster, noise=True, speed=4):
             stage.add(bad, "stuck")
             stage.add(good, "healthy")
             await stage.until(LIVE, "healthy")
@@ -205,6 +253,7 @@ async def test_one_that_stops_reading_is_cut_and_the_other_gets_everything():
     assert len(times) > 20 and max(after - before for before, after in itertools.pairwise(times[1:])) <= 51
 
 
+@pytest.mark.slow
 async def test_stopping_is_bounded_by_the_slowest():
     healthy, stuck = RtmpServer(), RtmpServer()
 
@@ -408,3 +457,23 @@ async def test_nothing_is_left_behind():
             assert fds_of_this_process() > before
         gc.collect()
         await eventually(lambda: fds_of_this_process() <= before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        test_everything_arrives_in_order_and_leave_is_taken,
+        test_one_that_stops_reading_is_cut_and_the_other_gets_everything,
+        test_stopping_is_bounded_by_the_slowest,
+        test_a_reset_midway_costs_a_new_connection,
+        test_nobody_listens_and_then_somebody_does,
+    ],
+)
+def test_it_is_the_same_on_uvloop(scenario):
+    uvloop.run(scenario())
+
+
+@pytest.mark.slow
+def test_tls_is_the_same_on_uvloop(tmp_path):
+    uvloop.run(test_rtmps_with_a_certificate_that_is_right(tmp_path))

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import socket
 from pathlib import Path
 
 import av
@@ -85,6 +86,43 @@ async def test_a_viewer_of_the_live_stream_sees_it(tmp_path):
     assert set(streams) == {"h264", "aac"} and streams["h264"]["width"] == WIDTH
     video = [frame for frame in seen["frames"] if frame["media_type"] == "video"]
     assert len(video) >= FPS and video[0]["key_frame"] == 1
+
+
+async def test_ffmpeg_as_a_server_takes_it_too(tmp_path):
+    """A second implementation that is not ours."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    file = tmp_path / "taken.mp4"
+    ffmpeg = await asyncio.create_subprocess_exec(
+        *(
+            "ffmpeg",
+            "-v",
+            "error",
+            "-listen",
+            "1",
+            "-i",
+            f"rtmp://127.0.0.1:{port}/live/{KEY}",
+            "-c",
+            "copy",
+            str(file),
+        ),
+        stdin=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with staged(connect_timeout=10.0) as stage:
+            stage.add(port)
+            await stage.until(TargetPhase.LIVE)
+            stage.broadcaster.receive_flv(make_flv(3.0))
+            await stage.broadcaster.stop(10.0)
+        async with asyncio.timeout(30):
+            await ffmpeg.wait()
+    finally:
+        if ffmpeg.returncode is None:
+            ffmpeg.kill()
+            await ffmpeg.wait()
+    pictures, _ = decoded(file)
+    assert numbers(pictures) == [n % 40 for n in range(3 * FPS)]
 
 
 async def test_one_target_dies_and_comes_back_and_the_other_has_no_gap(tmp_path):
