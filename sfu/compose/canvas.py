@@ -234,7 +234,6 @@ class Canvas:
             self.flat[luma : luma + chroma].reshape(height // 2, width // 2),
             self.flat[luma + chroma :].reshape(height // 2, width // 2),
         )
-        self._rows = self.flat.reshape(height * 3 // 2, width)
 
     def fill(self, color: YUV) -> None:
         for plane, value in zip(self.picture.planes, color, strict=True):
@@ -258,7 +257,7 @@ class Canvas:
 
     def to_frame(self) -> av.VideoFrame:
         """The canvas as it is, not copied, marked as the colours it has."""
-        frame = av.VideoFrame.from_numpy_buffer(self._rows, "yuv420p")
+        frame = self.picture.to_frame()
         frame.colorspace = frame.color_primaries = frame.color_trc = AVCOL_SMPTE170M
         frame.color_range = ColorRange.MPEG
         return frame
