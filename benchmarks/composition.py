@@ -89,7 +89,7 @@ def ffmpeg_command(files: list[Path], out: Path) -> list[str]:
     columns = math.ceil(math.sqrt(len(files)))
     rows = math.ceil(len(files) / columns)
     width, height = SIZE_OUT[0] // columns // 2 * 2, SIZE_OUT[1] // rows // 2 * 2
-    scaled = [f"[{i}:v]scale={width}:{height},setsar=1[v{i}]" for i in range(len(files))]
+    scaled = [f"[{i}:v]scale={width}:{height}:flags=area,setsar=1[v{i}]" for i in range(len(files))]
     places = "|".join(f"{i % columns * width}_{i // columns * height}" for i in range(len(files)))
     stack = "".join(f"[v{i}]" for i in range(len(files))) + f"xstack=inputs={len(files)}:layout={places}:fill=black[s]"
     whole = f"[s]pad={SIZE_OUT[0]}:{SIZE_OUT[1]}[v]"
@@ -229,7 +229,9 @@ def show(options: argparse.Namespace, measured: dict, totals: list[dict], live: 
     for stage, cost in middle.items():
         print(f"| {stage} | {cost / seconds:.3f} | {cost / medians['tidegate']:.0%} |")
     last = ours.last
-    print(f"\nreal time: {live / seconds:.3f} of a core, {last.dropped} of {last.frames} pictures dropped, lag {last.lag} s")
+    print(
+        f"\nreal time: {live / seconds:.3f} of a core, {last.dropped} of {last.frames} pictures dropped, lag {last.lag} s"
+    )
     memory = ours.memory
     print(f"memory: {memory[len(memory) // 3]:.0f} MB after a third, {memory[-1]:.0f} MB at the end")
 

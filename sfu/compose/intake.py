@@ -5,7 +5,7 @@ What a source sends is its own affair: garbage, loss, a change of codec or size 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import av
@@ -19,6 +19,7 @@ from sfu.compose.messages import SourceAdded, Warned
 from sfu.compose.source import Source, SourceTable
 
 WARN_INTERVAL = 30.0  # seconds between warnings of one source
+EXPECTED = 0.5  # seconds beyond the playout delay that a track is kept ready for the stage
 MAX_UNITS = 200  # of one source in one turn: what a flood costs us
 
 
@@ -50,6 +51,7 @@ class Intake:
         self._screen = screen
         self._costs = costs
         self._tracks: dict[str, _Track] = {}
+        self._expected: dict[str, float] = {}  # video tracks that the stage will want: until when we say so
         self.receive_datagram: Callable[..., None] = self.table.receive_datagram
 
     def add(self, info: SourceAdded, *, now: float) -> list[Warned]:
@@ -58,6 +60,7 @@ class Intake:
         if info.kind is Kind.VIDEO and self._screen is None:
             return []
         self._tracks[info.track_id] = _Track(self.table.add(info, now=now))
+        self.expect([info.track_id], now=now)
         if info.kind is Kind.AUDIO:
             self._mixer.add(info.track_id, muted=info.muted)
         elif not any(codec.name in VIDEO_DECODERS for codec in info.codecs):
@@ -65,6 +68,7 @@ class Intake:
         return []
 
     def remove(self, track_id: str) -> None:
+        self._expected.pop(track_id, None)
         if self._tracks.pop(track_id, None) is not None:
             self.table.remove(track_id)
             self._mixer.remove(track_id)
@@ -73,15 +77,36 @@ class Intake:
         self.table.set_muted(track_id, muted)
         self._mixer.set_muted(track_id, muted)
 
+    def tracks_of(self, participant_ids: Iterable[str]) -> list[str]:
+        wanted = set(participant_ids)
+        return [name for name, track in self._tracks.items() if track.source.info.participant_id in wanted]
+
+    @property
+    def track_ids(self) -> list[str]:
+        return list(self._tracks)
+
+    def expect(self, track_ids: Iterable[str], *, now: float) -> None:
+        """The stage will want these a playout delay from now: a keyframe that is asked for now is there by then."""
+        for track_id in track_ids:
+            track = self._tracks.get(track_id)
+            if track is not None and track.video is not None:
+                self._expected[track_id] = now + self.table.delay + EXPECTED
+
+    def unmute(self, track_id: str, *, now: float) -> None:
+        """Ahead of `set_muted`: what is sent from now on is kept, and begins with a keyframe."""
+        self.table.set_muted(track_id, False)
+        self.expect([track_id], now=now)
+
     def pull(self, *, now: float) -> list[Warned]:
         """Everything due at `now` is decoded, and shown or heard."""
         warnings: list[Warned] = []
+        self._expected = {name: until for name, until in self._expected.items() if until > now}
         wanted = self._screen.wanted_tracks() if self._screen is not None else frozenset()
         for track_id, track in self._tracks.items():
             if track.audio is not None:
                 self._pull_audio(track_id, track, now)
             else:
-                track.source.set_shown(track_id in wanted)
+                track.source.set_shown(track_id in wanted or track_id in self._expected)
                 self._pull_video(track_id, track, now)
             warning = self._warning(track_id, track, now)
             if warning is not None:

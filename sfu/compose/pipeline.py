@@ -67,6 +67,7 @@ class Composition:
         self._mixer = Mixer(self._start)
         self._intake = Intake(spec.playout_delay, self._clock, self._mixer, self._stage, self._costs)
         self._controls: deque[tuple[float, Any]] = deque()  # with the media time at which they act
+        self._added: dict[str, float] = {}  # tracks, and when they came
         self._frame = 0  # the next one
         self._end: int | None = None  # frames in all
         self._dropped = 0
@@ -100,23 +101,34 @@ class Composition:
         self._intake.receive_datagram(data, now=now)
 
     def receive_control(self, message: Any, *, now: float) -> None:
-        """What changes the picture or mutes acts at its media time: a playout delay from now."""
+        """What changes the picture or mutes acts at its media time: a playout delay from now. Decoders get ready at once."""
         match message:
             case Stop():
                 self._stop(now)
             case SourceAdded():
                 self._reports.extend(self._intake.add(message, now=now))
-                self._controls.append((now - self._begin, message))
-            case _:
-                self._controls.append((now - self._begin, message))
+                self._added[message.track_id] = now - self._begin
+            case SourceMuted() if not message.muted:
+                self._intake.unmute(message.track_id, now=now)
+            case SpeakersChanged() if message.active is not None:
+                self._intake.expect(self._intake.tracks_of([message.active]), now=now)
+            case PinsChanged():
+                self._intake.expect(self._intake.tracks_of((*message.cameras, *message.shares)), now=now)
+            case SceneChanged():
+                self._intake.expect(self._intake.track_ids, now=now)
+        if not isinstance(message, Stop):
+            self._controls.append((now - self._begin, message))
         if len(self._controls) > MAX_WAITING_CONTROLS:
             self._apply(*self._controls.popleft())
 
     def _apply(self, at: float, message: Any) -> None:
-        if isinstance(message, SourceMuted):
-            self._intake.set_muted(message.track_id, message.muted)
-        elif isinstance(message, SourceRemoved):
-            self._intake.remove(message.track_id)
+        if isinstance(message, SourceMuted | SourceRemoved) and at >= self._added.get(message.track_id, 0.0):
+            # Else it was meant for a track of the same id that another has replaced since.
+            if isinstance(message, SourceMuted):
+                self._intake.set_muted(message.track_id, message.muted)
+            else:
+                self._intake.remove(message.track_id)
+                self._added.pop(message.track_id, None)
         if self._stage is not None:
             self._apply_to_stage(self._stage, at, message)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from sfu.compose import messages
 from sfu.compose.pipeline import Composition
+from sfu.rtp.compound import parse_compound
 from tests.support.rtp_media import BEEP_HZ, Packet
 
 WALL = 1_700_000_000.0
@@ -24,7 +25,8 @@ class World:
 
     composition: Composition
     reports: list[Any] = field(default_factory=list)
-    feedback: list[bytes] = field(default_factory=list)
+    feedback: list[tuple[float, Any]] = field(default_factory=list)
+    """RTCP that the composition sent, with the times."""
     now: float = NOW
 
     @classmethod
@@ -72,7 +74,12 @@ class World:
     def drain(self) -> None:
         while (report := self.composition.next_report()) is not None:
             self.reports.append(report)
-        self.feedback += self.composition.datagrams_to_send()
+        for data in self.composition.datagrams_to_send():
+            self.feedback += [(self.now - NOW, message) for message in parse_compound(data)]
+
+    def asked(self, ssrc: int) -> list[float]:
+        """When keyframes of that stream were asked for."""
+        return [at for at, message in self.feedback if message.media_ssrc == ssrc]
 
     def said(self, kind: type) -> list[Any]:
         return [report for report in self.reports if isinstance(report, kind)]
