@@ -64,6 +64,8 @@ from tidegate.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+STORING = 10.0  # seconds that finished files get to reach their storage when the node ends
+
 
 class MeetingCommands:
     """The meeting plane as HTTP handlers see it (`tidegate.http.context.Meetings`): each command is followed by a pump."""
@@ -280,7 +282,7 @@ class Node:
         await self.signalling.drain(timeout)
         self.media.conference.close(now=self.media.now())
         self.media.pump()
-        await self.egress.drain()
+        await self.egress.drain(self.config.workers.stop_timeout + STORING)
         await self.recorder.flush()
         await self.events.close()
         self.bus.close()

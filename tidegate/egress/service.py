@@ -58,6 +58,7 @@ class Egress:
         )
         self._auto_start = auto_start
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._lives: set[asyncio.Task[Any]] = set()  # of jobs
         self._starting: dict[str, asyncio.Lock] = {}  # by room: two starts at once must see each other
 
     def is_recorder(self, inner_id: str) -> bool:
@@ -243,13 +244,12 @@ class Egress:
             owner = next((b for b in self.book.broadcasts.values() if b.run is job.run), job)
             await owner.stop(DISK_FULL)
 
-    async def drain(self) -> None:
-        """End everything well. The rooms have ended: what hangs on them is ending already."""
-        while True:
-            tasks = [task for task in self._tasks if not task.done()]
-            if not tasks:
-                return
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    async def drain(self, timeout: float) -> None:
+        """The rooms have ended: wait until what hangs on them is whole. What is not then, or is merged, waits for the next start."""
+        if self._lives:
+            await asyncio.wait(self._lives, timeout=timeout)
+        for task in self._lives:
+            log.warning("%s is not finished: the next start goes on with it", task.get_name())
 
     async def close(self) -> None:
         """Let go of what is left; the next start goes on with it."""
@@ -264,7 +264,9 @@ class Egress:
         limit = loop.call_later(
             self.plane.compose.max_hours * 3600, lambda: self._do(job.stop(TOO_LONG), "longest recording")
         )
-        self._do(self._live(job, life, limit), f"life of {job.id}")
+        task = self._do(self._live(job, life, limit), f"life of {job.id}")
+        self._lives.add(task)
+        task.add_done_callback(self._lives.discard)
         self.book.tell_room(job.row.room_id)
 
     async def _live(self, job: RecordingJob | BroadcastJob, life: Coroutine[Any, Any, None], limit: asyncio.TimerHandle) -> None:
