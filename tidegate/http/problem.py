@@ -23,6 +23,8 @@ STATUS_OF_CODE = {
     4003: 404, 4066: 404, 4095: 404,
     4004: 400, 4051: 400, 4090: 400, 4092: 400,
     4005: 409, 4094: 409, 4097: 409,
+    4011: 409, 4012: 409, 4013: 409, 4014: 409, 4016: 409, 4017: 409, 4018: 409, 4019: 409, 4020: 409,
+    4015: 400, 4021: 400,
     4009: 403,
     4052: 402,  # as the reference: a disabled room is told apart from an unknown one
     4091: 413,
@@ -60,6 +62,9 @@ class Problem(Exception):
         status = STATUS_OF_CODE.get(error.code, 400)
         # RFC 9110 section 11.6.1: a 401 MUST say how to authenticate.
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+        retry_after = getattr(error, "retry_after", None)  # WorkersBusy: full, but not for long
+        if retry_after is not None:
+            status, headers = 429, {"Retry-After": str(retry_after)}
         return cls(status, error.reason, code=error.code, name=error.name, headers=headers)
 
     def render(self, request_id: str) -> web.Response:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from media.errors import PeerError
-from tidegate import auth
 from tidegate.egress.requests import MergePart, MergeRequest
 from tidegate.http import answers, media, media_answers
+from tidegate.http import models as base_models
 from tidegate.http import recording_models as models
 from tidegate.http.endpoint import Call, Endpoint
 from tidegate.http.media_render import Renderer
@@ -40,6 +40,7 @@ async def _recordings(call: Call, ids: list[str]) -> list[Recording]:
 
 
 async def _merge(call: Call, task: Any, **more: Any) -> Transcoding:
+    _require_anybody(call)
     rows = await _recordings(call, call.body.recording_ids)
     parts = [part for index, row in enumerate(rows) for part in parts_of(row, f"recordingIds[{index}]")]
     first = rows[0]
@@ -79,13 +80,13 @@ async def refuse_hls(call: Call) -> Any:
 
 async def merge_stereo(call: Call) -> dict[str, Any]:
     body: models.StartStereoMerge = call.body
+    _require_anybody(call)
     session = await find_session(call, body.session_id)
     rows = await call.context.store.recordings.of_session(call.who.project_id, session.id)
     parts: list[MergePart] = []
     for channel, sources in enumerate((body.channel1, body.channel2)):
         for index, source in enumerate(sources):
             path = f"channel{channel + 1}[{index}]"
-            auth.require_participant(call.who, source.participant_id)
             parts += parts_of(_choose(rows, source, path), path, channel)
     request = MergeRequest(
         project_id=session.project_id,
@@ -121,6 +122,7 @@ def _choose(rows: list[Recording], source: models.MergeSource, path: str) -> Rec
 
 def _make_list(tasks: tuple[str, ...]) -> Any:
     async def list_transcodings(call: Call) -> dict[str, Any]:
+        _require_anybody(call)
         wanted = await media.list_filter(call)
         state = getattr(call.query, "status", None)
         rows = await call.context.store.transcodings.list(call.who.project_id, tasks=tasks, state=state, **wanted)
@@ -129,10 +131,15 @@ def _make_list(tasks: tuple[str, ...]) -> Any:
     return list_transcodings
 
 
+def _require_anybody(call: Call) -> None:
+    """What is merged is of several people."""
+    if call.who.participant_id is not None:
+        raise PeerError(4023, "UNAUTHORIZED_PARTICIPANT_ID", "the token is for one participant, merges are of several")
+
+
 async def _find(call: Call) -> Transcoding:
+    _require_anybody(call)
     row = await call.context.store.transcodings.find(call.who.project_id, call.path["transcodingId"])
-    if row is not None and call.who.participant_id is not None:
-        raise PeerError(4023, "UNAUTHORIZED_PARTICIPANT_ID", "the token is for one participant, the file is of several")
     return media.checked(call, row, ONE)
 
 
@@ -179,5 +186,5 @@ ENDPOINTS = (
     Endpoint("GET", ROOT, _make_list(()), "Merges, newest first", TAG, query=models.ListTranscodings,
              needs=NEEDS, answer=PAGE),
     Endpoint("GET", f"{ROOT}/{{transcodingId}}", get, "A merge", TAG, needs=NEEDS, answer=media_answers.Transcoding),
-    Endpoint("POST", f"{ROOT}/{{transcodingId}}/cancel", cancel, "Cancel a merge", TAG, **SAID),
+    Endpoint("POST", f"{ROOT}/{{transcodingId}}/cancel", cancel, "Cancel a merge", TAG, body=base_models.Nothing, **SAID),
 )  # fmt: skip

@@ -36,7 +36,10 @@ async def test_all_options(api):
         api,
         webhook={"endPoint": "https://a.example/hook", "events": ["session*", "participant-joined"]},
         autoCloseConfig={"type": "session-end-and-deactivate", "duration": 30},
-        autoStartConfig={"recording": {"config": {"layout": {"type": "SPOTLIGHT"}, "quality": "high"}}, "hls": None},
+        autoStartConfig={
+            "recording": {"config": {"layout": {"type": "SPOTLIGHT"}, "quality": "high"}, "awsDirPath": "/calls/"},
+            "hls": None,
+        },
         multiComposition={"recording": True},
         allowedParticipantIds=["ann", "bob"],
     )
@@ -44,6 +47,7 @@ async def test_all_options(api):
     assert room["webhook"]["events"] == ["session*", "participant-joined"]
     assert room["autoCloseConfig"] == {"type": "session-end-and-deactivate", "duration": 30}
     assert room["autoStartConfig"]["recording"]["config"]["layout"]["type"] == "SPOTLIGHT"
+    assert room["autoStartConfig"]["recording"]["awsDirPath"] == "calls"
     assert room["multiComposition"] == {"recording": True, "hls": False, "rtmp": False}
     assert room["allowedParticipantIds"] == ["ann", "bob"]
 
@@ -71,6 +75,11 @@ async def test_all_options(api):
         ({"autoCloseConfig": {"duration": "5"}}, "autoCloseConfig.duration"),
         ({"autoCloseConfig": {"duration": True}}, "autoCloseConfig.duration"),
         ({"autoStartConfig": {"hls": {"config": {"layout": {"gridSize": 26}}}}}, "autoStartConfig.hls.config.layout.gridSize"),
+        (
+            {"autoStartConfig": {"recording": {"config": {"layout": {"boxes": [{"x": 2, "y": 0, "width": 1, "height": 1}]}}}}},
+            "autoStartConfig.recording.config.layout.boxes[0].x",
+        ),
+        ({"autoStartConfig": {"recording": {"awsDirPath": "a/../../b"}}}, "autoStartConfig.recording.awsDirPath"),
         ({"allowedParticipantIds": ["ok", "not ok"]}, "allowedParticipantIds"),
     ],
 )  # fmt: skip
@@ -88,7 +97,11 @@ async def test_mistakes_are_named_by_path(api, body, path):
         ({"region": "sg001"}, "region"),
         ({"autoStartConfig": {"recording": {"templateUrl": "https://a.example"}}}, "autoStartConfig.recording.templateUrl"),
         ({"autoStartConfig": {"hls": {"transcription": {"enabled": True}}}}, "autoStartConfig.hls.transcription"),
-        ({"autoStartConfig": {"recording": {"awsDirPath": "/x"}}}, "autoStartConfig.recording.awsDirPath"),
+        ({"autoStartConfig": {"recording": {"preSignedUrl": "https://a.example"}}}, "autoStartConfig.recording.preSignedUrl"),
+        (
+            {"autoStartConfig": {"recording": {"config": {"watermark": {"imageBase64": "iVBORw0KGgo="}}}}},
+            "autoStartConfig.recording.config.watermark.imageBase64",
+        ),
         ({"autoStartConfig": {"composite": {}}}, "autoStartConfig.composite"),
     ],
 )

@@ -9,11 +9,29 @@ from tests.support.api import running_api
 from tidegate.http.endpoint import Access, Endpoint
 from tidegate.http.openapi import document, operation_id
 from tidegate.http.routes import ENDPOINTS
+from tidegate.store.event_models import Delivery, Event, WebhookEndpoint
 
-TOKEN_ENDPOINTS = [endpoint for endpoint in ENDPOINTS if endpoint.access is Access.TOKEN and endpoint.raw is None]
+TOKEN_ENDPOINTS = [
+    endpoint
+    for endpoint in ENDPOINTS
+    if endpoint.access is Access.TOKEN and endpoint.raw is None and endpoint.path != "/v2/transcodings/hls-to-mp4"  # 501 always
+]
 SESSION = "5" * 24
 
-# A good body for each POST, on the room `standup`, its session, and ann in it.
+# Rows of the room `standup`, one of each kind. DONE has ended.
+RECORDING, COMPOSITE, PARTICIPANT, TRACK, BROADCAST, MERGE, DONE = (digit * 24 for digit in "1234678")
+WEBHOOK, DELIVERY = "a" * 24, "b" * 24
+IDS = {
+    "/v2/recordings/composite/": COMPOSITE,
+    "/v2/recordings/participant/track/": TRACK,
+    "/v2/recordings/participant/": PARTICIPANT,
+    "/v2/recordings/": RECORDING,
+}
+ANN = {"roomId": "standup", "participantId": "ann"}
+LOOK = {"config": {"theme": "LIGHT"}}
+TARGET = {"url": "rtmp://target.example/live", "streamKey": "k"}
+
+# A good body for each POST and PATCH.
 BODIES = {
     "/v2/rooms": {},
     "/v2/rooms/deactivate": {"roomId": "standup"},
@@ -21,10 +39,38 @@ BODIES = {
     "/v2/sessions/end": {"roomId": "standup"},
     "/v2/sessions/participants/remove": {"roomId": "standup", "participantId": "ann"},
     "/v2/sessions/participants/grants": {"roomId": "standup", "participantId": "ann", "grants": {"record": False}},
-}
+    "/v2/recordings/start": {"roomId": "standup"},
+    "/v2/recordings/end": {"roomId": "standup"},
+    "/v2/recordings/stop": {"roomId": "standup"},
+    "/v2/recordings/{recordingId}": LOOK,
+    "/v2/recordings/composite/start": {"roomId": "standup"},
+    "/v2/recordings/composite/stop": {"roomId": "standup", "recordingId": COMPOSITE},
+    "/v2/recordings/composite/end": {"roomId": "standup", "recordingId": COMPOSITE},
+    "/v2/recordings/participant/start": ANN,
+    "/v2/recordings/participant/stop": ANN,
+    "/v2/recordings/participant/end": ANN,
+    "/v2/recordings/participant/track/start": ANN | {"kind": "audio"},
+    "/v2/recordings/participant/track/stop": ANN | {"kind": "audio"},
+    "/v2/recordings/participant/track/end": ANN | {"kind": "audio"},
+    "/v2/recordings/participant/merge": {
+        "sessionId": SESSION, "channel1": [{"participantId": "ann", "recordingId": DONE}],
+        "channel2": [{"participantId": "ann", "recordingId": DONE}],
+    },
+    "/v2/livestreams/start": {"roomId": "standup", "outputs": [TARGET]},
+    "/v2/livestreams/end": {"roomId": "standup"},
+    "/v2/livestreams/stop": {"roomId": "standup"},
+    "/v2/livestreams/{livestreamId}": LOOK,
+    "/v2/livestreams/{livestreamId}/outputs": TARGET,
+    "/v2/transcodings/merge": {"recordingIds": [DONE]},
+    "/v2/transcodings/meeting-recording-merge": {"recordingIds": [DONE]},
+    "/v2/transcodings/{transcodingId}/cancel": {},
+    "/v2/webhooks": {"endPoint": "https://example.org/hook"},
+    "/v2/webhooks/secret/rotate": {},
+    "/v2/webhooks/deliveries/{deliveryId}/send-again": {},
+}  # fmt: skip
 # What concerns no room or session that exists: another project's caller gets an answer of their own.
-OWN_LISTS = {"POST /v2/rooms", "GET /v2/rooms", "GET /v2/sessions", "GET /v2/events"} | {
-    f"GET {endpoint.path}" for endpoint in ENDPOINTS if endpoint.tag == "Compositions"
+OWN_LISTS = {"POST /v2/rooms", "POST /v2/webhooks", "POST /v2/webhooks/secret/rotate"} | {
+    f"GET {endpoint.path}" for endpoint in TOKEN_ENDPOINTS if endpoint.method == "GET" and "{" not in endpoint.path
 }
 
 
@@ -34,11 +80,15 @@ def name(endpoint: Endpoint) -> str:
 
 def address(endpoint: Endpoint) -> str:
     path = endpoint.path.replace("{roomId}", "standup").replace("{sessionId}", SESSION)
-    return path.replace("{participantId}", "ann")
+    path = path.replace("{participantId}", "ann").replace("{livestreamId}", BROADCAST).replace("{outputId}", "out0")
+    path = path.replace("{transcodingId}", MERGE).replace("{webhookId}", WEBHOOK).replace("{deliveryId}", DELIVERY)
+    for root, row_id in IDS.items():
+        path = path.replace(root + "{recordingId}", root + row_id)
+    return path
 
 
 async def call(api, endpoint, token, status, **more):
-    body = {"json": BODIES[endpoint.path]} if endpoint.method == "POST" else {}
+    body = {"json": BODIES[endpoint.path]} if endpoint.method in ("POST", "PATCH") else {}
     return await api.call(endpoint.method, address(endpoint), token=token, status=status, **body, **more)
 
 
@@ -46,7 +96,45 @@ async def call(api, endpoint, token, status, **more):
 async def standup(api):
     room = await api.room("standup")
     await api.session(room, "ann")
+    await add_media(api, room)
+    await add_webhook(api)
     return room
+
+
+async def add_webhook(api):
+    """An endpoint, and an event on its way to it."""
+    project_id, url, at = api.key.project_id, "https://example.org/standup", int(api.wall() * 1000)
+    async with api.store.events.transaction() as tx:
+        tx.add(WebhookEndpoint(id=WEBHOOK, project_id=project_id, url=url, events=["*"], secret="whsec_x", created_at=at))
+        event = Event(project_id=project_id, type="a", hidden=False, data={}, created_at=at)
+        tx.add(event)
+        await tx.flush()
+        tx.add(Delivery(id=DELIVERY, event_id=event.id, project_id=project_id, type="a", endpoint_id=WEBHOOK, url=url, endpoint_key=WEBHOOK,
+                        state="waiting", attempts=0, created_at=at, next_at=at, give_up_at=at, lease_until=0))  # fmt: skip
+
+
+async def add_media(api, room):
+    place = {"project_id": room.project_id, "room_id": room.room_id, "custom_room_id": "standup", "session_id": SESSION}
+    ann = {"participant_id": "ann", "participant_name": "Ann", "file_format": "webm"}
+    kept = {"name": "a.mp4", "path": "a/a.mp4", "size": 1, "duration": 1.0, "kind": "audio-video"}
+    inputs = [{"recordingId": DONE, "name": "a.mp4", "channel": 0}]
+    async with api.store.recordings.transaction() as tx:
+        for row_id, kind, more in (
+            (RECORDING, "room", {"file_format": "mp4"}),
+            (COMPOSITE, "composite", {"file_format": "mp4"}),
+            (PARTICIPANT, "participant", ann),
+            (TRACK, "track", ann | {"track_kind": "audio"}),
+        ):
+            await api.store.recordings.add(tx, id=row_id, kind=kind, state="recording", **place, **more)
+        await api.store.recordings.add(
+            tx, id=DONE, kind="participant", state="stopped", files=[kept], end=api.store.recordings.now_ms(), **place, **ann
+        )
+        await api.store.broadcasts.add(
+            tx, id=BROADCAST, state="live", outputs=[{"id": "out0", "url": "rtmp://a.example/live", "state": "live"}], **place
+        )
+        await api.store.transcodings.add(
+            tx, id=MERGE, task="stereo-merge", state="processing", inputs=inputs, file_format="mp4", **place
+        )
 
 
 every_token_endpoint = pytest.mark.parametrize("endpoint", TOKEN_ENDPOINTS, ids=name)
@@ -91,12 +179,17 @@ async def test_another_project_finds_nothing(api, standup, endpoint):
     await call(api, endpoint, token, 404)
     assert "standup" in [room.custom_room_id for room in (await api.store.rooms.list(api.key.project_id)).rows]
     assert api.meetings.calls == [] and api.meetings.rooms[standup.room_id]["ann"].record
+    assert api.egress.calls == []
 
 
 @every_token_endpoint
 async def test_a_token_for_another_room_reaches_nothing_of_this_one(api, standup, endpoint):
     await api.room("elsewhere")
     token = api.token(roomId="elsewhere")
+    if endpoint.tag == "Webhooks":  # of the whole project
+        assert (await call(api, endpoint, token, 403))["code"] == 4022
+        assert (await call(api, endpoint, api.token(participantId="ann"), 403))["code"] == 4023
+        return
     if name(endpoint) in OWN_LISTS - {"POST /v2/rooms"}:
         if endpoint.query is not None and "room_id" in endpoint.query.model_fields and endpoint.path != "/v2/sessions":
             problem = await api.call("GET", f"{endpoint.path}?roomId=standup", token=token, status=403)
@@ -106,12 +199,12 @@ async def test_a_token_for_another_room_reaches_nothing_of_this_one(api, standup
             assert "standup" not in str(listed)
         return
     assert (await call(api, endpoint, token, 403))["code"] == 4022
-    assert api.meetings.calls == []
+    assert api.meetings.calls == [] and api.egress.calls == []
 
 
 @every_token_endpoint
 async def test_a_token_for_this_room_does(api, standup, endpoint):
-    if name(endpoint) in OWN_LISTS:
+    if name(endpoint) in OWN_LISTS or endpoint.tag == "Webhooks":
         return
     for scope in ("standup", standup.room_id):
         answer = await call(api, endpoint, api.token(roomId=scope), None)
@@ -127,6 +220,23 @@ async def test_who_must_ask_to_join_may_only_look_at_a_room(api, standup, endpoi
         assert (await call(api, endpoint, token, 403))["code"] == 4025
 
 
+@pytest.mark.parametrize("endpoint", [e for e in TOKEN_ENDPOINTS if e.needs in (("record",), ("broadcast",))], ids=name)
+async def test_media_needs_its_grant(api, standup, endpoint):
+    without = api.token(grants={endpoint.needs[0]: False})
+    assert (await call(api, endpoint, without, 403))["code"] == 4025
+    assert api.egress.calls == []
+
+
+@pytest.mark.parametrize("endpoint", [e for e in TOKEN_ENDPOINTS if e.path.startswith("/v2/recordings/participant/")], ids=name)
+async def test_a_token_for_one_participant_reaches_no_other(api, standup, endpoint):
+    if endpoint.path.endswith(("/track", "/merge")) and endpoint.method == "GET":
+        listed = await call(api, endpoint, api.token(participantId="bob"), 200 if endpoint.path.endswith("track") else 403)
+        assert listed.get("data", []) == []
+        return
+    assert (await call(api, endpoint, api.token(participantId="bob"), 403))["code"] == 4023
+    assert api.egress.calls == []
+
+
 @pytest.mark.parametrize("endpoint", [e for e in TOKEN_ENDPOINTS if e.needs in (("end",), ("moderate",))], ids=name)
 async def test_commands_need_their_grant(api, standup, endpoint):
     plain = api.token(permissions=["allow_join"])
@@ -134,11 +244,12 @@ async def test_commands_need_their_grant(api, standup, endpoint):
     without = api.token(grants={endpoint.needs[0]: False})
     assert (await call(api, endpoint, without, 403))["code"] == 4025
     granted = api.token(permissions=["allow_join"], grants={endpoint.needs[0]: True, "record": True})
-    await call(api, endpoint, granted, 200 if endpoint.method == "POST" else 409)  # ann is still there
+    still_there = endpoint.method == "DELETE" and "{participantId}" in endpoint.path
+    await call(api, endpoint, granted, 409 if still_there else 200)
 
 
 def test_every_post_has_a_body_here():
-    assert {e.path for e in TOKEN_ENDPOINTS if e.method == "POST"} == set(BODIES)
+    assert {e.path for e in TOKEN_ENDPOINTS if e.method in ("POST", "PATCH")} == set(BODIES)
 
 
 # The description
