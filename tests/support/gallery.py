@@ -98,7 +98,7 @@ def main() -> None:
     for index, name in enumerate(names):
         place = gap + index % 3 * (width + gap), gap + index // 3 * (height + gap)
         sheet.paste(pictures[name].resize((width, height), Image.Resampling.LANCZOS), place)
-    sheet.quantize(160, dither=Image.Dither.NONE).save(options.folder / "layouts.png", optimize=True)
+    sheet.save(options.folder / "layouts.png", optimize=True)
 
 
 def _after(made: Stage) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -167,3 +168,11 @@ def test_unknown_qualities_are_refused() -> None:
         canvas_size("ultra", "landscape")
     with pytest.raises(ParseError, match="orientation"):
         canvas_size("low", "sideways")
+
+
+def test_the_documentation_s_layouts_are_right() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "layouts.md").read_text()
+    examples = [json.loads(block.split("```")[0]) for block in page.split("```json\n")[1:]]
+    assert [parse_layout(example).type for example in examples] == ["GRID", "CUSTOM"]
+    fields = {"x", "y", "width", "height", "z", "fit", "cornerRadius", "border", "showName", "highlight", "keepEmpty"}
+    assert all(f"`{field}`" in page for field in fields)
