@@ -38,6 +38,19 @@ export const HANDLERS = {
   "track-muted"({ participantId, trackId, muted }) {
     this.meeting.participants.get(participantId)?.setMuted(trackId, muted);
   },
+  "speaker-changed"({ participantId }) {
+    this.meeting.changeSpeaker(participantId);
+    this.presenter.hear();
+  },
+  "pin-state-changed"(pin) {
+    this.meeting.changePin(pin);
+  },
+  "recording-state-changed"(value) {
+    this.meeting.changeState("recording", value);
+  },
+  "livestream-state-changed"(value) {
+    this.meeting.changeState("livestream", value);
+  },
   "subscribe-offer"(offer) {
     return this.connections.handleOffer(offer);
   },

@@ -5,13 +5,13 @@
 
 import { Connections } from "./connections.js";
 import { listDevices } from "./devices.js";
-import { Emitter } from "./emitter.js";
 import { TidegateError, sdkError } from "./errors.js";
 import { HANDLERS } from "./events.js";
 import { LocalMedia } from "./local-media.js";
 import { LocalParticipant, RemoteParticipant } from "./participant.js";
-import { Session } from "./session.js";
 import { Presenter } from "./presenter.js";
+import { Room } from "./room.js";
+import { Session } from "./session.js";
 import { KIND_OF_SOURCE } from "./stream.js";
 import { addUnsupported } from "./unsupported.js";
 
@@ -26,7 +26,7 @@ export function signalUrl(baseUrl) {
   return url.href;
 }
 
-export class Meeting extends Emitter {
+export class Meeting extends Room {
   #options;
   #session;
   #media;
@@ -43,18 +43,14 @@ export class Meeting extends Emitter {
    * @param {{token: string, baseUrl: string}} server
    */
   constructor(options, { token, baseUrl }) {
-    super();
+    super((...args) => this.#session.request(...args));
     this.#options = options;
     /** @type {string} */
     this.id = options.meetingId;
     /** The others. @type {Map<string, RemoteParticipant>} */
     this.participants = new Map();
-    this.pinnedParticipants = new Map();
-    this.activeSpeakerId = null;
     /** @type {string | null} */
     this.activePresenterId = null;
-    this.recordingState = "RECORDING_STOPPED";
-    this.livestreamState = "LIVESTREAM_STOPPED";
     this.hlsState = "HLS_STOPPED";
     this.hlsUrls = {};
     this.transcriptionState = "TRANSCRIPTION_STOPPED";
@@ -69,6 +65,7 @@ export class Meeting extends Emitter {
       { participantId: options.participantId ?? "", displayName: options.name, mode: options.mode },
       this,
       (kind) => this.#connections.sender(SOURCE_OF_KIND[kind]),
+      this.#request,
     );
     this.#presenter.watch(this.localParticipant);
     this.#session = new Session(signalUrl(baseUrl), () => this.#joinParams(token));
@@ -104,10 +101,10 @@ export class Meeting extends Emitter {
     this.#joining = true;
     this.#setState("CONNECTING");
     const sends = this.#options.mode === "SEND_AND_RECV";
+    let tellRoom = () => {};
     const prepared = sends ? this.#media.prepare().catch(this.#report) : Promise.resolve();
     try {
-      const result = await this.#session.start();
-      this.#begin(result);
+      tellRoom = this.#begin(await this.#session.start());
     } catch (error) {
       this.#media.stop();
       if (this.#state === "CONNECTING") this.#setState("FAILED"); // and not when it was left meanwhile
@@ -115,6 +112,8 @@ export class Meeting extends Emitter {
     }
     this.emit("meeting-joined");
     for (const participant of this.participants.values()) this.emit("participant-joined", participant);
+    tellRoom(); // what runs already is news to who comes
+    this.#presenter.hear();
     if (sends) prepared.then(() => this.#publishAll());
   }
 
@@ -242,6 +241,7 @@ export class Meeting extends Emitter {
       media: this.#media,
       publishAll: () => this.#publishAll(),
       setGrants: (grants) => (this.#grants = grants),
+      presenter: this.#presenter,
       applyReceived: () => this.#applyReceived(),
     };
   }
@@ -253,6 +253,7 @@ export class Meeting extends Emitter {
     this.localParticipant.describe(result.participant ?? {});
     for (const info of result.participants) this.#addParticipant(info, { quiet: true });
     this.#connections.begin(result.iceServers ?? []);
+    return this.takeRoom(result);
   }
 
   async #publishAll() {
@@ -277,8 +278,10 @@ export class Meeting extends Emitter {
       known?.setTracks(info.tracks ?? []);
     }
     const unknown = result.participants.filter(({ participantId }) => !this.participants.has(participantId));
-    this.#begin({ ...result, participants: [] });
+    const tellRoom = this.#begin({ ...result, participants: [] });
     for (const info of unknown) this.#addParticipant(info);
+    tellRoom();
+    this.#presenter.hear();
     if (!result.resumed) {
       for (const participant of this.participants.values()) participant.tellWishes();
       this.#publishAll();
@@ -301,6 +304,7 @@ export class Meeting extends Emitter {
     this.localParticipant.setStatus(new Set());
     this.localParticipant.setStreams(new Map());
     this.participants.clear();
+    this.takeRoom({})();
     this.#presenter.end();
     if (error) this.#report(error);
     this.#setState(error ? "FAILED" : "DISCONNECTED");
@@ -316,6 +320,7 @@ export class Meeting extends Emitter {
     }
     const participant = new RemoteParticipant(info, this.#request, this.#options.autoConsume);
     this.participants.set(participant.id, participant);
+    participant.pinState = this.pinnedParticipants.get(participant.id) ?? participant.pinState;
     this.#presenter.watch(participant);
     if (!quiet) this.emit("participant-joined", participant);
     this.#applyReceived();
@@ -326,6 +331,7 @@ export class Meeting extends Emitter {
     const participant = this.participants.get(id);
     if (!participant) return;
     this.participants.delete(id);
+    this.pinnedParticipants.delete(id);
     participant.setTracks([]);
     this.emit("participant-left", participant, reason);
     this.#presenter.follow(participant);

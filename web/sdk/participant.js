@@ -18,9 +18,16 @@ export class Participant extends Emitter {
   /** Sources that run. @type {Set<string>} */
   #on = new Set();
 
-  /** @param {any} info Participant of docs/signalling.md @param {boolean} local */
-  constructor(info, local) {
+  #request;
+
+  /**
+   * @param {any} info Participant of docs/signalling.md
+   * @param {boolean} local
+   * @param {(method: string, params?: object) => Promise<any>} request
+   */
+  constructor(info, local, request) {
     super();
+    this.#request = request;
     /** @type {string} */
     this.id = info.participantId;
     this.local = local;
@@ -94,6 +101,18 @@ export class Participant extends Emitter {
     return [...this.streams.values()].find((stream) => stream.kind === kind);
   }
 
+  /**
+   * Pins this participant for the whole room; needs `moderate`.
+   * @param {"SHARE_AND_CAM"|"CAM"|"SHARE"} [type]
+   */
+  async pin(type = "SHARE_AND_CAM") {
+    await this.#request("pin", { participantId: this.id, type });
+  }
+  /** @param {"SHARE_AND_CAM"|"CAM"|"SHARE"} [type] */
+  async unpin(type = "SHARE_AND_CAM") {
+    await this.#request("unpin", { participantId: this.id, type });
+  }
+
   /** @param {string} _kind @returns {RTCRtpSender | RTCRtpReceiver | null} */
   rtpEnd(_kind) {
     return null;
@@ -153,7 +172,7 @@ export class RemoteParticipant extends Participant {
    * @param {boolean} autoConsume
    */
   constructor(info, request, autoConsume) {
-    super(info, false);
+    super(info, false, request);
     this.#request = request;
     this.#autoConsume = autoConsume;
     this.#unwanted = new Set(autoConsume ? [] : Object.keys(KIND_OF_SOURCE));
@@ -319,9 +338,10 @@ export class LocalParticipant extends Participant {
    * @param {any} info
    * @param {any} meeting
    * @param {(kind: string) => RTCRtpSender | null} senderOf
+   * @param {(method: string, params?: object) => Promise<any>} request
    */
-  constructor(info, meeting, senderOf) {
-    super(info, true);
+  constructor(info, meeting, senderOf, request) {
+    super(info, true, request);
     this.#meeting = meeting;
     this.#senderOf = senderOf;
   }

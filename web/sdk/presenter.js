@@ -1,8 +1,10 @@
-/** Who shares a screen, and who is to be shown large: `presenter-changed` and `main-participant-changed` of a meeting. */
+/** Who shares a screen, and who is to be shown large (who shares, else who spoke last): `presenter-changed` and `main-participant-changed` of a meeting. */
 
 export class Presenter {
   #meeting;
   #main = null;
+  /** Who of the others spoke last: a pause makes nobody else the main one. */
+  #speaker = null;
 
   /** @param {import("./meeting.js").Meeting} meeting whose `activePresenterId` this keeps */
   constructor(meeting) {
@@ -11,7 +13,8 @@ export class Presenter {
 
   get mainId() {
     const { activePresenterId, participants, localParticipant } = this.#meeting;
-    return activePresenterId ?? participants.keys().next().value ?? localParticipant.id;
+    const speaker = participants.has(this.#speaker) ? this.#speaker : undefined;
+    return activePresenterId ?? speaker ?? participants.keys().next().value ?? localParticipant.id;
   }
 
   /** @param {import("./participant.js").Participant} participant */
@@ -30,6 +33,13 @@ export class Presenter {
       presenter = [localParticipant, ...participants.values()].find((each) => each.screenShareOn)?.id ?? null;
     }
     this.#tell(presenter);
+  }
+
+  /** Somebody else speaks, or nobody. */
+  hear() {
+    const { activeSpeakerId, participants, activePresenterId } = this.#meeting;
+    if (participants.has(activeSpeakerId)) this.#speaker = activeSpeakerId;
+    this.#tell(activePresenterId);
   }
 
   /** The meeting is over. */

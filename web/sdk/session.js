@@ -66,13 +66,14 @@ export class Session extends Emitter {
    * While the socket is away, a request waits for it.
    * @param {string} method
    * @param {object} [params]
-   * @param {{signal?: AbortSignal}} [options] aborted: what still waits is not sent, for who asked is gone
+   * @param {{signal?: AbortSignal, timeout?: number}} [options] aborted: what still waits is not sent, for who asked is
+   *   gone; milliseconds that the server has to answer
    */
-  async request(method, params = {}, { signal } = {}) {
+  async request(method, params = {}, { signal, timeout } = {}) {
     if (this.#returning) await this.#returning;
     if (signal?.aborted) throw sdkError("CONNECTION_LOST", "The connection that asked was given up");
     if (this.#ended || !this.#signalling) throw new TidegateError(4096, "NOT_JOINED", "The meeting is not joined");
-    return this.#signalling.request(method, params);
+    return this.#signalling.request(method, params, { timeout });
   }
 
   /** Leaves; never rejects, for leaving cannot fail. */

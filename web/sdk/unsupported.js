@@ -9,12 +9,12 @@ export const UNSUPPORTED = Object.freeze({
   VideoSDK: ["runPreCallTest", "setKeyProvider", "getNetworkStats", "setLogLevel"],
   Meeting: [
     "switchTo", "changeMode", "respondEntry",
-    "startRecording", "stopRecording", "startLivestream", "stopLivestream", "startHls", "stopHls",
+    "startHls", "stopHls",
     "startTranscription", "stopTranscription", "startWhiteboard", "stopWhiteboard",
     "send", "uploadBase64File", "fetchBase64File", "requestMediaRelay", "stopMediaRelay",
     "enableAdaptiveSubscription", "disableAdaptiveSubscription",
   ],
-  Participant: ["pin", "unpin", "renderVideo", "renderAudio", "getTransportStats"],
+  Participant: ["renderVideo", "renderAudio", "getTransportStats"],
   PubSub: ["publish", "subscribe", "unsubscribe"],
   RealtimeStore: ["setValue", "getValue", "observe", "stopObserving"],
 });
