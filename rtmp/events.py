@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from rtmp.url import PublishTarget
+
 
 class EndReason(Enum):
     REFUSED = "refused"  # the server said no to the application or the key
@@ -26,6 +28,7 @@ class SessionEnded:
 
     reason: EndReason
     description: str
+    again: PublishTarget | None = None  # the same server wants to be connected to in this way
 
 
 Event = PublishStarted | SessionEnded

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from media.errors import ParseError, UsageError
-from rtmp import amf0, commands, messages
+from rtmp import amf0, auth, commands, messages
 from rtmp.chunk import TIMESTAMP_MASK, ChunkParser, ChunkSerializer, Message
 from rtmp.config import RtmpConfig
 from rtmp.events import EndReason, Event, PublishStarted, SessionEnded
@@ -49,6 +49,7 @@ UNANSWERED = {
     Phase.CREATE_STREAM: "the server does not answer createStream: try another server of the platform",
     Phase.PUBLISH: "the server does not answer whether the stream key may publish: check the stream key",
 }
+ASKS_FOR_USER = "the server asks for user and password: give them in the address, as rtmp://user:password@host/app"
 HUNG_UP = {
     Phase.HANDSHAKE: "the server closed the connection during the RTMP handshake: check address and port",
     Phase.CONNECT: "the server closed the connection when asked for the application: check the address",
@@ -67,6 +68,7 @@ class ClientSession:
         self.phase = Phase.HANDSHAKE
         self._target = target
         self._config = config
+        self._random_bytes = random_bytes
         self._deadline = now + config.connect_timeout
         self._handshake = ClientHandshake(random_bytes=random_bytes)
         self._parser = ChunkParser(max_message_bytes=config.max_message_bytes)
@@ -215,8 +217,13 @@ class ClientSession:
             Phase.CREATE_STREAM: (commands.CREATE_STREAM_ID, "the server refused to open a stream"),
             Phase.PUBLISH: (commands.PUBLISH_ID, "the server refused the stream key"),
         }.get(self.phase)
-        if awaited is not None and command.transaction_id == awaited[0]:
-            self._end(EndReason.REFUSED, self._in_words(awaited[1], commands.status_of(command)))
+        if awaited is None or command.transaction_id != awaited[0]:
+            return
+        status, again, words = commands.status_of(command), None, awaited[1]
+        if auth.is_asked(status.description):
+            again = auth.answer(self._target, status.description, random_bytes=self._random_bytes)
+            words = "the server refused user and password" if self._target.user else ASKS_FOR_USER
+        self._end(EndReason.REFUSED, self._in_words(words, status), again)
 
     def _handle_status(self, command: Command) -> None:
         status = commands.status_of(command)
@@ -237,9 +244,9 @@ class ClientSession:
         said = ": ".join(part for part in (status.code, status.description) if part)
         return self._target.redact(f"{what} ({said})" if said else what)
 
-    def _end(self, reason: EndReason, description: str) -> None:
+    def _end(self, reason: EndReason, description: str, again: PublishTarget | None = None) -> None:
         self.phase = Phase.ENDED
-        self._events.append(SessionEnded(reason, description))
+        self._events.append(SessionEnded(reason, description, again))
 
 
 _COMMAND_HANDLERS: dict[str, Callable[[ClientSession, Command], None]] = {

@@ -6,7 +6,7 @@ Here: parsing, and what may be shown of it. Not here: names to addresses (the sh
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
 from media.errors import ParseError
@@ -35,6 +35,15 @@ class PublishTarget:
     stream_key: str = field(repr=False)
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    query: str = field(default="", repr=False)  # ours, of this connection only: behind app and tc_url
+
+    def with_query(self, query: str) -> PublishTarget:
+        """The same with another query of ours behind application and address."""
+        app, tc_url = (
+            text.removesuffix(self.query).rstrip("?&") if self.query else text for text in (self.app, self.tc_url)
+        )
+        glue = "&" if "?" in app else "?"
+        return replace(self, app=app + glue + query, tc_url=tc_url + glue + query, query=query)
 
     def redact(self, text: str) -> str:
         """What somebody else said, fit to be shown: no secret of ours, no control characters, not too long."""
@@ -92,6 +101,10 @@ def _split(url: str) -> tuple[str, str, int, str, str, str, str]:
         raise ParseError("the address has no host: it must be like rtmp://host/app")
     if port == 0:
         raise ParseError("the port must be between 1 and 65535")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise ParseError("the host's name is not a valid one") from None
     path = parts.path.strip("/")
     if not path:
         raise ParseError("the address has no application: it must be like rtmp://host/app")

@@ -55,8 +55,9 @@ class Failure(Enum):
 class PublishError(Exception):
     """The connection is over; the words are fit to be shown."""
 
-    def __init__(self, failure: Failure, description: str) -> None:
+    def __init__(self, failure: Failure, description: str, again: PublishTarget | None = None) -> None:
         super().__init__(description)
+        self.again = again  # connect in this way at once: the server asked for user and password
         self.failure = failure
         self.description = description
 
@@ -261,7 +262,8 @@ class Publisher(asyncio.Protocol):
                 self._live = True
                 self._answered.set()
             elif event.reason is not EndReason.CLOSED:
-                self._fail(PublishError(_FAILURES.get(event.reason, Failure.TRANSIENT), event.description))
+                failure = _FAILURES.get(event.reason, Failure.TRANSIENT)
+                self._fail(PublishError(failure, event.description, event.again))
         self._arm(session)
 
     def _write(self, session: ClientSession, transport: asyncio.Transport) -> None:

@@ -165,12 +165,18 @@ class Target:
         return failure is Failure.REFUSED or silent_refusals >= SILENT_REFUSALS
 
     async def _publish(self) -> PublishError | None:
-        """One connection, from its beginning to its end."""
+        """One attempt: a connection, from its beginning to its end; more where the server asks for user and password."""
         self._attempts += 1
         if self._attempts > 1:
             self._set(TargetPhase.CONNECTING, self._error)
+        error = await self._publish_to(self._target)
+        while error is not None and error.again is not None:  # `rtmp.auth` gives no third
+            error = await self._publish_to(error.again)
+        return error
+
+    async def _publish_to(self, target: PublishTarget) -> PublishError | None:
         publisher = self._publisher = Publisher(
-            self._target,
+            target,
             self._config,
             resolve=self._resolve,
             ssl_context=self._ssl_context,

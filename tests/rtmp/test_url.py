@@ -47,6 +47,7 @@ def test_addresses_are_taken_apart_as_encoders_do(url, key, expected):
         ("rtmp://a.example/s3cret", "", "stream key is missing"),
         ("rtmp://a.example:99999/live", "s3cret", "malformed"),
         ("rtmp://a.example:s3cret/live", "k", "malformed"),
+        ("rtmp://a..example/live", "s3cret", "not a valid one"),
         ("rtmp://a.example:0/live", "s3cret", "port"),
         ("rtmp://[::1/live", "s3cret", "malformed"),
         ("rtmp://a.example/li ve", "s3cret", "address must not contain"),
@@ -70,6 +71,13 @@ def test_nothing_shown_has_a_secret():
     for secret in ("s3user", "s3pass", "s3key", "s3auth", "s3token"):
         assert secret not in shown
     assert "a.example" in repr(target)
+
+
+def test_a_query_of_ours_replaces_the_last_one():
+    target = parse_target("rtmp://a.example/app", "k").with_query("a=1").with_query("b=2")
+    assert (target.app, target.tc_url) == ("app?b=2", "rtmp://a.example/app?b=2")
+    target = parse_target("rtmp://a.example/app?x=y", "k").with_query("a=1").with_query("b=2")
+    assert (target.app, target.shown_url) == ("app?x=y&b=2", "rtmp://a.example/app")
 
 
 def test_a_servers_words_are_made_fit_to_be_shown():

@@ -102,6 +102,9 @@ class RtmpServer:
         self.after: Callable[[Recorded, asyncio.StreamWriter], Awaitable[None]] | None = None
         self.connected = asyncio.Condition()
 
+    def answer(self, command: Command) -> list[Command]:
+        return self.answers.get(command.name, usual_answer(command))
+
     async def connection(self, index: int = -1, *, count: int = 1, timeout: float = 10.0) -> Recorded:
         """Waits until there were `count` connections."""
         async with asyncio.timeout(timeout), self.connected:
@@ -125,7 +128,7 @@ class RtmpServer:
 
     async def _handshake(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         c0c1 = await reader.readexactly(1537)
-        assert c0c1[0] == 3 and c0c1[5:9] == bytes(4)
+        assert c0c1[0] == 3
         writer.write(b"\x03" + SERVER_RANDOM + c0c1[1:])
         assert (await reader.readexactly(1536))[8:] == SERVER_RANDOM[8:]
 
@@ -143,7 +146,7 @@ class RtmpServer:
                 parsed = messages.parse(message)
                 recorded.said.append(parsed if isinstance(parsed, Command) else message)
                 if isinstance(parsed, Command):
-                    for answer in self.answers.get(parsed.name, usual_answer(parsed)):
+                    for answer in self.answer(parsed):
                         say(messages.serialize(answer))
             async with recorded.changed:
                 recorded.changed.notify_all()
