@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from tests.support.api import read_json
 from tidegate.auth import sign_token
-from tidegate.config.model import Config, HttpConfig, LimitsConfig, RtcConfig
+from tidegate.config.model import Config, HttpConfig, OutgoingConfig, RtcConfig
 from tidegate.registry import Node
 from tidegate.store import ApiKey
 
@@ -58,14 +58,20 @@ class RunningNode:
 
 @asynccontextmanager
 async def running_node(
-    folder: Path, *, host: str = "127.0.0.1", public_url: str = "", limits: LimitsConfig | None = None
+    folder: Path, *, host: str = "127.0.0.1", public_url: str = "", **more: Any
 ) -> AsyncIterator[RunningNode]:
-    """`host`: what the configuration says; the test's own server is on loopback whatever that is."""
-    config = Config(data_dir=folder, http=HttpConfig(host=host, port=0, public_url=public_url), rtc=RtcConfig(port=0), limits=limits or LimitsConfig())
+    """`host`: what the configuration says; the test's own server is on loopback whatever that is. `more`: other tables.
+
+    Requests to this machine are allowed (webhooks, RTMP), as an operator of a test would have it.
+    """
+    more.setdefault("outgoing", OutgoingConfig(allow=("127.0.0.0/8",)))
+    http = HttpConfig(host=host, port=0, public_url=public_url)
+    config = Config(data_dir=folder, http=http, rtc=RtcConfig(port=0), **more)
     async with Node(config) as node:
         tasks = asyncio.create_task(node.run_tasks())
         try:
             async with TestClient(TestServer(node.make_app())) as client:
+                node.egress.plane.public_url = f"http://{client.host}:{client.port}"
                 yield RunningNode(node, client)
                 await node.drain(1.0)
         finally:
