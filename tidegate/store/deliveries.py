@@ -80,11 +80,15 @@ class Deliveries(Repository):
             found = _fitting([(delivery, ahead) for delivery, ahead in await tx.execute(due)], room)
             if not found:
                 return []
-            ids = [delivery.id for delivery, _ in found]
-            await tx.execute(
-                update(Delivery).where(Delivery.id.in_(ids)).values(lease_until=now_ms + lease_ms)
-                .execution_options(synchronize_session=False)
-            )  # fmt: skip
+            lease = (
+                update(Delivery)
+                .where(Delivery.id.in_([delivery.id for delivery, _ in found]), Delivery.lease_until <= now_ms)
+                .values(lease_until=now_ms + lease_ms)
+                .returning(Delivery.id)
+            )
+            # SQLite locks nothing for the query: somebody else may have been faster.
+            ours = set((await tx.execute(lease, execution_options={"synchronize_session": False})).scalars())
+            found = [(delivery, ahead) for delivery, ahead in found if delivery.id in ours]
             query = select(Event).where(Event.id.in_({delivery.event_id for delivery, _ in found}))
             events = {event.id: event for event in (await tx.execute(query)).scalars()}
         return [Claimed(delivery, events[delivery.event_id], ahead) for delivery, ahead in found]
