@@ -91,9 +91,9 @@ class Encoders:
         self.audio = self._add_audio(spec, family)
         try:
             self._scratch.start_encoding()
-        except (av.FFmpegError, ValueError) as error:
-            name = spec.video if family == "h264" else "libvpx"
-            raise EncoderMissing(f"the encoder {name} does not start here: {type(error).__name__}") from None
+        except (av.FFmpegError, ValueError):
+            name = spec.video if family == "h264" and size else AUDIO[family][0] if not size else "libvpx"
+            raise EncoderMissing(f"the encoder {name} does not start on this machine") from None
         self.block_samples = self.audio.codec_context.frame_size or 1024
 
     def _add_video(self, spec: EncoderSpec, family: Family, size: tuple[int, int], fps: int) -> av.VideoStream:

@@ -131,7 +131,6 @@ class Output:
     ) -> None:
         self.name = name
         self.path: Path | None = None
-        self.last_time = 0.0  # end of what went in, seconds of media
         self._writer = writer
         self._closed = False
         self._failure: str | None = None
@@ -166,9 +165,6 @@ class Output:
             self._container.mux(copy)
         except (av.FFmpegError, ValueError) as error:
             self._failure = type(error).__name__
-        else:
-            end = float((packet.pts + packet.duration) * self._ticks[packet.is_video])
-            self.last_time = max(self.last_time, end)
 
     def finish(self) -> bool:
         """Ends the container; to be called again until True, which is when nothing waits to be taken."""

@@ -139,7 +139,7 @@ class Sender:
     """One track on its way: units with RTP headers and sender reports.
 
     `began` is when the take's zero was captured, Unix seconds of a true clock. `skew` is how much too fast the sender's own
-    clock runs (1e-4: 100 ppm): its RTP times and its reports' NTP times both come from that clock.
+    clock runs (1e-4: 100 ppm): its RTP times and its reports' NTP times both come from it, as the node passes them on.
     """
 
     track_id: str
@@ -155,9 +155,6 @@ class Sender:
     timestamp: int = 0xFFFF_0000
     muted: bool = False
     codecs: tuple[Codec, ...] = ()
-    reports: bool = True
-    own_clock: bool = False
-    """Reports carry the sender's own, skewed clock, not the node's (as the node forwards them)."""
     random: random.Random = field(default_factory=lambda: random.Random(1))
 
     def added(self) -> SourceAdded:
@@ -172,10 +169,9 @@ class Sender:
         for unit in self.units:
             own = unit.at * (1 + self.skew)  # seconds of the sender's clock
             rtp_time = (self.timestamp + round(own * rate)) & 0xFFFF_FFFF
-            if self.reports and unit.at >= next_report:
+            if unit.at >= next_report:
                 next_report = unit.at + REPORT_EVERY
-                said = self.began + (own if self.own_clock else unit.at)
-                report = SenderReport(self.ssrc, wall_to_ntp(said), rtp_time, count, octets)
+                report = SenderReport(self.ssrc, wall_to_ntp(self.began + own), rtp_time, count, octets)
                 yield Packet(self.began + unit.at + self.latency, serialize_compound([report]))
             sent = self.began + unit.at + self.latency + self.random.random() * self.jitter
             for number, payload in enumerate(unit.payloads):
