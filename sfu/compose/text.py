@@ -10,15 +10,17 @@ import json
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib.resources import files
+from importlib.resources import as_file, files
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 MAX_CHARACTERS = 500
-CACHED_TEXTS = 512  # rendered ones kept: a few for each of 200 people
+CACHED_TEXTS = 256  # rendered ones kept: more than are seen at once, in two sizes
 LINE = 1.44  # height of a line by the font's size: room for what Burmese hangs below and Thai stacks above
 BASELINE = 1.07
 ELLIPSIS = "…"
@@ -28,6 +30,7 @@ EMOJI = "NotoColorEmoji.ttf"
 EMOJI_SIZE = 54  # the only one its bitmaps have
 EMOJI_SCALE = 0.98
 ZWNJ, ZWJ, TEXT_STYLE, EMOJI_STYLE = "\u200c", "\u200d", "\ufe0e", "\ufe0f"
+_KEPT = ExitStack()  # fonts that had to be unpacked, until the process ends
 _REGIONAL = range(0x1F1E6, 0x1F200)
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
@@ -269,10 +272,15 @@ def _font_of(code: int) -> str | None:
     return next((font for font in _index() if _has(font, code)), None)
 
 
-@lru_cache(256)
+@cache
+def _path(font: str) -> Path:
+    return _KEPT.enter_context(as_file(files("sfu.compose") / "fonts" / font))
+
+
+@lru_cache(128)
 def _face(font: str, size: int) -> ImageFont.FreeTypeFont:
-    with (files("sfu.compose") / "fonts" / font).open("rb") as file:
-        return ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.RAQM)
+    # By its path: FreeType maps the file then, and sizes of a font of 4 MB share it.
+    return ImageFont.truetype(str(_path(font)), size, layout_engine=ImageFont.Layout.RAQM)
 
 
 def _way(run: Run) -> str:
