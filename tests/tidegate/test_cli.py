@@ -133,7 +133,8 @@ def test_binding_further_without_tls_says_what_browsers_will_do(run, served):
         (["keys", "create", "--origin", "example.org"], "--origin"),
         (["keys", "disable", "nokey"], "there is no key 'nokey'"),
         (["keys", "rotate", "nokey"], "there is no key 'nokey'"),
-        (["events"], "--follow"),
+        (["events", "--after", "soon"], "--after"),
+        (["events"], "TIDEGATE_TOKEN"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(run, served, monkeypatch, args, words):

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 from urllib.error import HTTPError, URLError
@@ -57,7 +57,10 @@ def parse_events(lines: Iterable[str]) -> Iterator[ServerSentEvent]:
 
 
 def events(
-    follow: Annotated[bool, typer.Option("--follow", help="Print events as they happen, until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what happens, until Ctrl-C.")] = False,
+    after: Annotated[
+        int | None, typer.Option(metavar="ID", min=0, help="Begin after this event. [default: all that is kept; from now on with --follow]", show_default=False)
+    ] = None,
     room: Annotated[str | None, typer.Option(metavar="ROOM", help="Of this room only.", show_default=False)] = None,
     url: Annotated[
         str | None,
@@ -68,18 +71,20 @@ def events(
 ) -> None:
     """Print a server's events, a line each.
 
-    A line is one JSON object. A lost connection is made again; what happened in between is not told yet:
+    A line is one JSON object. After a lost connection it goes on where it was, nothing is left out:
     tidegate events --follow | jq .
 
     The token is TIDEGATE_TOKEN, else one signed with the first project's key.
     """
-    if not follow:
-        raise ConfigError("events", "give --follow: events are not kept yet, there is only what happens from now on")
     effective = load_config(config, data_dir=data_dir)
     base = (url or local_url(effective.http.host, effective.http.port, tls=effective.http.is_tls)).rstrip("/")
-    query = f"?{urlencode({'roomId': room})}" if room else ""
+    fields: dict[str, str | int] = {"roomId": room} if room else {}
     try:
-        _follow(f"{base}/v2/events{query}", _token(effective))
+        if follow:
+            fields |= {} if after is None else {"after": after}
+            _follow(f"{base}/v2/events{_query(fields)}", _token(effective))
+        else:
+            _print_kept(f"{base}/v2/events", fields, after or 0, _token(effective))
     except (KeyboardInterrupt, BrokenPipeError):
         # Ctrl-C is how one ends it, and so is a closed pipe.
         sys.stderr.close()
@@ -114,6 +119,29 @@ def _token(config: Config) -> str:
         lifetime=TOKEN_LIFETIME,
     )
     return jwt.encode(claims, credentials.secret, algorithm="HS256")
+
+
+def _query(fields: Mapping[str, str | int]) -> str:
+    return f"?{urlencode(fields)}" if fields else ""
+
+
+def _print_kept(url: str, fields: Mapping[str, str | int], after: int | str, token: str) -> None:
+    """The list, page after page."""
+    while True:
+        query = _query({**fields, "after": after})
+        request = Request(url + query, headers={"Authorization": token, "Accept": "application/json"})
+        try:
+            with urlopen(request, timeout=READ_TIMEOUT) as answer:
+                page = json.load(answer)
+        except HTTPError as error:
+            raise ConfigError(url, f"answers {error.code}: {_problem(error)}") from None
+        except (URLError, http.client.HTTPException, OSError, ValueError) as error:
+            raise ConfigError(url, str(getattr(error, "reason", error))) from None
+        for event in page["data"]:
+            print(as_line(ServerSentEvent(event["webhookType"], json.dumps(event), event["id"])), flush=True)
+        if not page["hasMore"]:
+            return
+        after = page["next"]
 
 
 def _follow(url: str, token: str) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from tidegate.events.bus import EventBus
 from tidegate.events.log import EventLog, NewEvent
 from tidegate.store import RoomOptions, open_store
+from tidegate.store import events as events_module
 from tidegate.store.deliveries import OVERDUE_MS, Attempt
 from tidegate.store.events import Account, fits
 from tidegate.store.models import Project, Room
@@ -119,6 +120,29 @@ async def test_who_has_read_up_to_an_id_has_missed_nothing_below_it(store, secon
             break
     await writers
     assert len(seen) == len(set(seen)) == 80
+
+
+async def test_no_id_is_given_out_above_one_that_is_not_committed(store, second, project, monkeypatch):
+    """Else a reader would go on above it, and never see it."""
+    given, go_on = asyncio.Event(), asyncio.Event()
+    read = events_module._Wanted.read
+
+    async def held(tx, events, account):
+        if events[0].type == "first":
+            given.set()
+            await go_on.wait()
+        return await read(tx, events, account)
+
+    monkeypatch.setattr(events_module._Wanted, "read", held)
+    first = asyncio.create_task(write(store, event(project, "first")))
+    await given.wait()
+    later = asyncio.create_task(write(second, event(project, "later")))
+    await asyncio.wait({later}, timeout=0.5)
+    seen = [row.type for row in await store.events.after(project, 0)]
+    go_on.set()
+    await asyncio.gather(first, later)
+    assert seen == []
+    assert [row.type for row in await store.events.after(project, 0)] == ["first", "later"]
 
 
 async def test_a_write_whose_caller_goes_away_is_finished_and_told(store, project):
