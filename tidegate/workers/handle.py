@@ -29,6 +29,7 @@ TERM_TIMEOUT = 5.0  # seconds from SIGTERM to SIGKILL
 FAREWELL = 10.0  # seconds from Done or Failed to the process's end; then it is killed, which loses nothing
 LOG_BURST, LOG_RATE = 30, 2.0  # records of a worker at once, and a second
 GATHER, GATHERED_LINES = 0.1, 60  # seconds in which lines of standard error are one record (a crash's stacks), and how many
+MIN_BEAT = 0.5  # seconds between heartbeats that say how much CPU is taken: the first comes while Python starts
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 Reason = Literal["done", "failed", "killed", "crashed", "heartbeat"]
@@ -125,6 +126,7 @@ class Worker:
         self._patient = isinstance(spec, messages.MergeSpec | messages.FinalizeSpec)
         self._on_report, self._on_exit = on_report, on_exit
         self._heard_at = time.monotonic()
+        self.stats.cpu_share = 0.0  # what loading took is no pipeline's
         self.link.listen(on_rtcp, on_flv)
         self._process.write(SPECS.serialize(spec))
 
@@ -210,7 +212,7 @@ class Worker:
 
     def _take_heartbeat(self, beat: Heartbeat) -> None:
         stats, now = self.stats, self._heard_at
-        if now > self._beat_at:
+        if now - self._beat_at >= MIN_BEAT:
             stats.cpu_share = max(0.0, beat.cpu_seconds - stats.cpu_seconds) / (now - self._beat_at)
         self._beat_at = now
         stats.cpu_seconds, stats.rss_bytes = beat.cpu_seconds, beat.rss_bytes

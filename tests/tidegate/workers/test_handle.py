@@ -12,6 +12,7 @@ from sfu.compose import messages
 from tests.support.workers import make_supervisor, start, until
 from tidegate.workers.handle import State
 from tidegate.workers.link import MAX_WAITING
+from tidegate.workers.messages import Heartbeat
 
 
 @pytest.fixture
@@ -244,7 +245,18 @@ async def test_stats_come_from_heartbeats(run):
     await until(lambda: run.worker.stats.rss_bytes)
     pages = int(read(proc(run.worker.pid) / "statm").split()[1])
     assert run.worker.stats.rss_bytes == pytest.approx(pages * os.sysconf("SC_PAGE_SIZE"), rel=0.3)
-    assert 0 < run.worker.stats.cpu_seconds < 10 and run.worker.stats.cpu_share < 3
+    assert 0 < run.worker.stats.cpu_seconds < 10
+
+
+async def test_the_share_of_a_core_is_what_was_taken_between_heartbeats(run):
+    stats, worker = run.worker.stats, run.worker
+    worker._heard_at = worker._beat_at + 0.1
+    worker._take_heartbeat(Heartbeat(5.0, 1))
+    assert stats.cpu_share == 0.0  # too soon to say
+    for seconds, cpu, share in ((1.0, 5.5, 0.5), (2.0, 6.5, 0.5), (1.0, 6.5, 0.0), (1.0, 1.0, 0.0)):
+        worker._heard_at = worker._beat_at + seconds
+        worker._take_heartbeat(Heartbeat(cpu, 1))
+        assert stats.cpu_share == pytest.approx(share)
 
 
 async def test_secrets_are_neither_in_the_arguments_nor_in_the_environment(supervisor, monkeypatch):
