@@ -49,11 +49,6 @@ class Slot:
         best.set_shown(True)
         self.active = best
 
-    @property
-    def is_heard(self) -> bool:
-        """Whether something may come now."""
-        return self.active is not None and not self.active.muted
-
 
 class ContinuousFiles:
     """Times are Unix seconds (`wall`) but `now`."""

@@ -21,6 +21,7 @@ MAX_LATE = 10.0  # seconds: a number we have passed with a time further back tha
 ASK_EARLY = (
     0.5  # of the time that a hole is waited for: most retransmissions come sooner, and a keyframe takes as long again
 )
+MAX_CONTINUATION = 2.0  # seconds: further on, counters of layers may have come round
 KEYFRAME_INTERVAL = 0.5  # requests for keyframes are not closer together: the encoder needs a round trip to answer
 
 
@@ -93,7 +94,8 @@ class JitterBuffer:
         self._asks = False
         self._broken: int | None = None  # timestamp of the frame that a hole has spoiled
         self._discontinuity = False
-        self._last_payload = b""  # the first of the last frame given out
+        self._last_payload = b""  # the first of the last frame given out, and its time
+        self._last_timestamp = 0
 
     def __len__(self) -> int:
         return len(self._packets)
@@ -196,7 +198,16 @@ class JitterBuffer:
     def _begins_anew(self, sequence: int) -> bool:
         """Whether the packet behind a hole is known to be the first of its frame."""
         packet = self._packets[sequence]
-        return self._is_keyframe(packet) or self._continues(self._last_payload, packet.payload)
+        return self._is_keyframe(packet) or self._can_continue(packet)
+
+    def _can_continue(self, packet: RtpPacket) -> bool:
+        """Whether the frame that begins with the packet can be decoded after the last one given out, whatever is missing."""
+        if not self._last_payload:
+            return False
+        elapsed = diff(packet.timestamp, self._last_timestamp, 32)
+        return 0 < elapsed <= MAX_CONTINUATION * self._clock_rate and self._continues(
+            self._last_payload, packet.payload
+        )
 
     @property
     def _is_full(self) -> bool:
@@ -230,14 +241,14 @@ class JitterBuffer:
     def _take_video(self, end: int) -> Frame | None:
         first = self._packets[self._next]
         keyframe = any(self._is_keyframe(self._packets[number]) for number in range(self._next, end))
-        if self._awaits_keyframe and not keyframe and not self._continues(self._last_payload, first.payload):
+        if self._awaits_keyframe and not keyframe and not self._can_continue(first):
             self.stats.dropped += 1
             self._await_keyframe()
             self._drop(end)
             return None
         self._awaits_keyframe = self._asks = False
         self._requester.receive_keyframe()
-        self._last_payload = first.payload
+        self._last_payload, self._last_timestamp = first.payload, first.timestamp
         return self._give(end, keyframe=keyframe)
 
     def _give(self, end: int, *, keyframe: bool) -> Frame:
@@ -271,6 +282,7 @@ class JitterBuffer:
     def skip_to_keyframe(self) -> None:
         """Give out nothing more before the next keyframe: what was given out is not decoded, or decodes to garbage."""
         if self._video:
+            self._last_payload = b""
             self._await_keyframe()
 
     def flush(self) -> None:

@@ -19,6 +19,8 @@ SLEW = 0.001  # seconds a second: ten times what clocks drift, and inaudible
 SETTLING = 2.0  # at first the floor is taken as it is found
 EARLY = 0.1  # a floor so far below what we go by, or
 LATE = 0.15  # so far above it: the path or a clock has jumped, and we with it
+BEHIND_GAIN = 1 / 8  # of each window in the average
+STRAY_WINDOWS = 2  # so long must one track disagree with the others until its reports are no longer believed
 STEP = 0.1  # a report that disagrees by more with the last one is believed when the next one agrees
 JUMP = 10.0  # seconds: RTP times that are further off than any queue holds have begun anew
 LONG_PAUSE = 60.0  # of a muted track: its RTP time went on, by whole laps perhaps
@@ -30,10 +32,10 @@ class _Floor:
 
     __slots__ = ("_minima", "_settled", "value")
 
-    def __init__(self, value: float, *, wall: float, settled: bool = False) -> None:
+    def __init__(self, value: float, *, wall: float) -> None:
         self.value = value
         self._minima: deque[float] = deque(maxlen=WINDOWS)
-        self._settled = wall if settled else wall + SETTLING
+        self._settled = wall + SETTLING
 
     def add(self, delay: float, wall: float) -> None:
         if delay < self.value and wall < self._settled:
@@ -44,7 +46,7 @@ class _Floor:
 
     def close(self, low: float, elapsed: float) -> None:
         """A window ends in which nothing came faster than `low`."""
-        if self.is_outlier(low):
+        if self.is_outlier(low):  # for all that is heard of the publisher
             self.value = low
             self._minima.clear()
             return
@@ -63,6 +65,8 @@ class TrackClock:
     def __init__(self, publisher: PublisherClock, clock_rate: int) -> None:
         self.clock_rate = clock_rate
         self.low: float | None = None  # least delay of this window
+        self.behind: float | None = None  # how much slower its packets are than the publisher's fastest, on the average
+        self.stray_windows = 0
         self.zero: float | None = None
         """The publisher's wall time of RTP time 0; None until a report tells it. Without one the track goes by arrivals."""
         self.floor: _Floor | None = None  # while it goes by arrivals: its own, not the publisher's
@@ -118,14 +122,17 @@ class TrackClock:
         elif self._doubted is None or abs(zero - self._doubted) > STEP:
             self._doubted = zero
         else:
-            # The packets came as ever, or the window would have shown it: the publisher has set its clock.
-            self._publisher.shift(zero - self.zero)
-            self.zero = zero
-            self._doubted = None
+            if self._last_delay is not None and self._publisher.fits(
+                self._last_delay - self.zero - (self.behind or 0.0)
+            ):
+                # Its packets come as ever, so RTP times have not jumped: the publisher has set its clock.
+                self._publisher.shift(zero - self.zero)
+            self.zero, self._doubted, self.low, self.stray_windows = zero, None, None, 0
 
     def detach(self) -> None:
         """What reports said is no longer true: go by arrivals until the next."""
-        self.zero = self.floor = self.low = self._doubted = None
+        self.zero = self.floor = self.low = self.behind = self._doubted = None
+        self.stray_windows = 0
 
     def capture_time(self, timestamp: int) -> float | None:
         """Unix seconds on the node's clock; None before the first packet."""
@@ -167,9 +174,17 @@ class PublisherClock:
 
     def attach(self, track: TrackClock, zero: float, wall: float) -> None:
         """The first report about a track. The publisher's first track stays where it was; others are set in relation to it."""
-        if self._floor is None and track.floor is not None:
-            self._floor = _Floor(track.floor.value - zero, wall=wall)
+        if track.floor is not None:
+            delay = track.floor.value - zero
+            if self._floor is None:
+                self._floor = _Floor(delay, wall=wall)
+            elif delay < self._floor.value:  # it is the faster one
+                self._floor.shift(delay - self._floor.value)
         track.zero, track.floor, track.low = zero, None, None
+
+    def fits(self, delay: float) -> bool:
+        """Whether a packet with this delay comes as others of the publisher do."""
+        return self._floor is not None and not self._floor.is_outlier(delay)
 
     def shift(self, seconds: float) -> None:
         """The publisher set its clock forward: nothing moves for us."""
@@ -189,14 +204,37 @@ class PublisherClock:
         elapsed = min(wall - self._window_end + WINDOW, WINDOW * WINDOWS)
         self._window_end = wall + WINDOW
         heard = [track for track in self._tracks if track.zero is not None and track.low is not None]
+        heard = self._believed(heard, wall)
         if self._floor is not None and heard:
-            strays = [track for track in heard if self._floor.is_outlier(track.low or 0.0)]
-            if len(strays) < len(heard):
-                for track in strays:
-                    track.detach()
-                    heard.remove(track)
-            self._floor.close(min(track.low for track in heard if track.low is not None), elapsed)
+            self._floor.close(min(_adjusted(track) for track in heard), elapsed)
+        if len(heard) > 1:
+            fastest = min(track.low or 0.0 for track in heard)
+            for track in heard:
+                behind = (track.low or 0.0) - fastest
+                track.behind = behind if track.behind is None else track.behind + (behind - track.behind) * BEHIND_GAIN
         for track in self._tracks:
             if track.floor is not None and track.low is not None:
                 track.floor.close(track.low, elapsed)
             track.low = None
+
+    def _believed(self, heard: list[TrackClock], wall: float) -> list[TrackClock]:
+        """Without those that disagree with the others: their RTP times jumped. What all do is the path's or the clock's doing."""
+        if self._floor is None:
+            return heard
+        strays = [track for track in heard if track.behind is not None and self._floor.is_outlier(_adjusted(track))]
+        agreeing = [track for track in heard if track not in strays]
+        if not any(track.behind is not None for track in agreeing):
+            return heard
+        for track in agreeing:
+            track.stray_windows = 0
+        for track in strays:
+            track.stray_windows += 1
+            if track.stray_windows >= STRAY_WINDOWS:
+                delay = (track.low or 0.0) + (track.zero or 0.0)
+                track.detach()
+                track.floor = _Floor(delay, wall=wall)
+        return agreeing
+
+
+def _adjusted(track: TrackClock) -> float:
+    return (track.low or 0.0) - (track.behind or 0.0)

@@ -28,6 +28,7 @@ class Camera:
         self.codec, self.size, self.luma = codec, size, 100
         self.track = Track(codec, ssrc, first=65_500, zero=0xFFFFF000)
         self.on = True
+        self.path = PATH
         self.pictures = 0
         self._encoder = VideoEncoder(codec, *size)
         self._key = True
@@ -43,7 +44,7 @@ class Camera:
         self._encoder = VideoEncoder(self.codec, *self.size)
 
     def packets(self, now: float) -> Iterator[bytes]:
-        while self._next <= now - PATH:
+        while self._next <= now - self.path:
             at, self._next = self._next, self._next + 1 / 30
             if self.on:
                 unit = self._encoder.encode(self.luma, keyframe=self._key)

@@ -164,6 +164,17 @@ def test_a_lost_upper_layer_does_not_ask_for_a_keyframe():
     assert buffer.collect_keyframe_request(now=1.0 + DELAY)
 
 
+def test_told_to_skip_it_waits_for_a_keyframe_whatever_layers_say():
+    buffer = video(continues=lambda earlier, later: True)
+    put(buffer, *picture(0, 0, key=True), *picture(2, 1))
+    assert times(drain(buffer, 0.0)) == [0, 1]
+    buffer.skip_to_keyframe()
+    put(buffer, *picture(4, 2), *picture(6, 3, key=True))
+    assert times(drain(buffer, 0.0)) == [3]
+    put(buffer, *picture(10, 100))  # far behind a hole: its counters say nothing any more
+    assert times(drain(buffer, DELAY)) == []
+
+
 def test_a_deadline_that_was_told_is_kept_to():
     buffer = audio()
     buffer.receive(packet.parse(rtp(1, timestamp=0)), now=0.0)

@@ -172,6 +172,27 @@ def test_a_longer_path_is_followed_at_once_where_it_must():
     assert abs(audio - 0.6) < 0.06 and abs(video - 0.6) < 0.06
 
 
+@pytest.mark.parametrize("slower", ["audio", "video"])
+def test_a_track_that_is_always_slower_stays_in_sync(slower):
+    """An encoder that takes 0.2 s; the other track being muted at times changes nothing."""
+    publisher = Publisher(PublisherClock(), 100, seed=17)
+    publisher.report("video", 0.0)
+    publisher.report("audio", 0.1)
+    errors = []
+    for index in range(3000):
+        at = 0.2 + index / 10
+        if index % 10 == 5:
+            publisher.report("audio", at)
+            publisher.report("video", at)
+        for kind in ("audio", "video"):
+            if kind == slower or index % 1000 < 500:
+                error = publisher.packet(kind, at, extra=0.2 if kind == slower else 0.0)
+                if index > 100:
+                    errors.append(error)
+        assert abs(publisher.lips(at)) < 0.001
+    assert max(errors) - min(errors) < 0.03
+
+
 def test_a_burst_of_delay_moves_little():
     publisher = Publisher(PublisherClock(), 0, seed=12)
     run(publisher, 0, 20)
