@@ -40,7 +40,6 @@ class _ChunkStream:
     length: int = 0
     field: int = 0  # timestamp or delta as the last header of fmt 0-2 said it
     extended: bool = False
-    begun: bool = False  # a header of fmt 0 was there
     payload: bytearray | None = None  # None between messages
 
 

@@ -18,14 +18,12 @@ HEADER_LENGTH = 9  # E.2
 PREVIOUS_TAG_SIZE_LENGTH = 4  # E.3
 TAG_HEADER_LENGTH = 11  # E.4.1
 MAX_HEADER_BYTES = 256  # "DataOffset: usually 9"; later versions may be longer, not without end
-FLAG_AUDIO = 0x04
 FLAG_VIDEO = 0x01
 
 FRAME_KEY = 1  # E.4.3.1
 CODEC_AVC = 7
 PACKET_SEQUENCE_HEADER = 0
 PACKET_MEDIA = 1
-PACKET_END_OF_SEQUENCE = 2
 EX_HEADER = 0x80  # Enhanced RTMP v1: frame type in bits 4-6, packet type in bits 0-3, FourCC follows
 EX_PACKET_SEQUENCE_START = 0
 SOUND_AAC = 10  # E.4.2.1
@@ -79,8 +77,7 @@ class FlvReader:
     """Bytes in any pieces -> tags. Holds at most one unfinished tag, which is at most `max_tag_bytes` long."""
 
     def __init__(self, *, max_tag_bytes: int = MAX_TAG_BYTES) -> None:
-        self.has_audio: bool | None = None  # None until the header was read
-        self.has_video: bool | None = None
+        self.has_video: bool | None = None  # None until the header was read
         self._max_tag_bytes = max_tag_bytes
         self._buffer = bytearray()
 
@@ -113,7 +110,7 @@ class FlvReader:
             raise ParseError(f"FLV header of {offset} bytes")
         if len(buffer) < offset + PREVIOUS_TAG_SIZE_LENGTH:
             return 0
-        self.has_audio, self.has_video = bool(buffer[4] & FLAG_AUDIO), bool(buffer[4] & FLAG_VIDEO)
+        self.has_video = bool(buffer[4] & FLAG_VIDEO)
         return offset + PREVIOUS_TAG_SIZE_LENGTH
 
     def _tag_end(self, position: int) -> int | None:

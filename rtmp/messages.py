@@ -19,9 +19,7 @@ WINDOW_ACK_SIZE = 5  # section 5.4.4
 SET_PEER_BANDWIDTH = 6  # section 5.4.5
 AUDIO = 8  # section 7.1.4
 VIDEO = 9  # section 7.1.5
-DATA_AMF3 = 15  # section 7.1.2
 COMMAND_AMF3 = 17  # section 7.1.1
-DATA_AMF0 = 18
 COMMAND_AMF0 = 20
 
 EVENT_PING_REQUEST = 6  # section 7.1.7

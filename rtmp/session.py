@@ -22,6 +22,7 @@ from rtmp.messages import Acknowledgement, Command, Parsed, SetPeerBandwidth, Us
 from rtmp.url import PublishTarget
 
 SET_DATA_FRAME = amf0.serialize("@setDataFrame")  # asks the server to keep the metadata for those who come later
+MAX_UNASKED_BYTES = 1 << 20  # received beyond an eighth of what was sent; bounds the work a server can make us do
 MIN_WINDOW = 4096  # a smaller one would have us acknowledge each of its acknowledgements
 CSIDS = {messages.AUDIO: messages.CSID_AUDIO, messages.VIDEO: messages.CSID_VIDEO}
 
@@ -78,6 +79,7 @@ class ClientSession:
         self._stream_id = 0
         self._peer_window = 0  # 0: it asked for no acknowledgements
         self._received = 0  # bytes
+        self._sent = 0
         self._acknowledged = 0
         self._pong: UserControl | None = None
         self._window: WindowAckSize | None = None
@@ -89,6 +91,9 @@ class ClientSession:
         if self.phase is Phase.ENDED:
             return
         self._received += len(data)
+        if self._received > MAX_UNASKED_BYTES + self._sent // 8:
+            self._end(EndReason.PROTOCOL, "the server sends more than a publisher has any use for")
+            return
         try:
             if not self._handshake.done:
                 data = self._handshake.receive_data(data)
@@ -145,7 +150,9 @@ class ClientSession:
         out, self._out = self._out, []
         for answer in self._answers():
             out += self._serializer.serialize(messages.CSID_CONTROL, messages.serialize(answer))
-        return b"".join(out)
+        data = b"".join(out)
+        self._sent += len(data)
+        return data
 
     def _answers(self) -> list[Parsed]:
         """The answers that are due, each at most once."""

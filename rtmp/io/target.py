@@ -90,6 +90,7 @@ class Target:
         self._dropped_before = 0  # of this connection, when last looked at
         self._dropped_at = 0.0
         self._samples: deque[tuple[float, int]] = deque()  # (time, bytes sent), one a tenth of a second at most
+        self._stopping = False
         self._was_live = False
         self._lost_at = self._loop.time()  # since when there is no connection
 
@@ -105,7 +106,7 @@ class Target:
 
     async def stop(self, timeout: float) -> None:
         """In order if it is live, at once if not; within `timeout` either way."""
-        complete = True
+        complete, self._stopping = True, True
         if self._phase is TargetPhase.LIVE and self._publisher is not None:
             complete = await self._publisher.close(timeout)
         if self._task is not None:
@@ -140,8 +141,8 @@ class Target:
         while True:
             began = self._loop.time()
             error = await self._publish()
-            if error is None:
-                return  # `stop` closed it
+            if error is None or self._stopping:
+                return
             now = self._loop.time()
             if self._lost_at > began + STEADY:
                 pause = self._config.retry_min

@@ -15,6 +15,7 @@ from rtmp.messages import Command, SetPeerBandwidth, UserControl, WindowAckSize
 from rtmp.session import UNANSWERED, ClientSession, Phase
 from rtmp.url import parse_target
 from tests.support.rtmp_server import BAD_NAME, START, status, usual_answer
+from tests.support.rtmp_tables import NGINX
 
 TARGET = parse_target("rtmp://a.example/live/inst?x=1", "s3cretkey")
 HANDSHAKE = b"\x03" + bytes(3072)
@@ -265,21 +266,42 @@ def test_bytes_of_any_kind_never_raise(phase, data):
     assert len(talk.session.data_to_send()) < 20_000
 
 
-@settings(max_examples=60)
+def test_what_nginx_says_leads_to_live_and_back():
+    for size in (1, 50, len(NGINX)):
+        talk = Talk()
+        talk.session.receive_data(HANDSHAKE)
+        for start in range(0, len(NGINX), size):
+            talk.session.receive_data(NGINX[start : start + size])
+        assert talk.session.next_event() == PublishStarted() and talk.session.phase is Phase.LIVE
+
+
+@settings(max_examples=150)
 @given(st.data())
 def test_damaged_answers_never_raise_and_end_at_most_once(draw):
-    talk, server = Talk(), ChunkSerializer()
-    answers = [
-        Command("_result", 1, ({}, {"code": "NetConnection.Connect.Success"})),
-        Command("_result", 4, (None, 5.0)),
-        *status(START, 5),
-    ]
-    data = bytearray(b"".join(b"".join(server.serialize(3, messages.serialize(answer))) for answer in answers))
+    data = bytearray(NGINX)
     for _ in range(draw.draw(st.integers(1, 4))):
         data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
-    talk.session.receive_data(HANDSHAKE + bytes(data))
+    talk, size = Talk(), draw.draw(st.integers(1, len(data)))
+    talk.session.receive_data(HANDSHAKE)
+    for start in range(0, len(data), size):
+        talk.session.receive_data(bytes(data[start : start + size]))
     talk.session.receive_eof()
-    ends = 0
+    events = []
     while (event := talk.session.next_event()) is not None:
-        ends += isinstance(event, SessionEnded)
-    assert ends == 1
+        events.append(type(event))
+    assert events.count(SessionEnded) == 1 and events[-1] is SessionEnded
+
+
+def test_a_server_that_talks_without_end_is_left():
+    talk = Talk().go_to(Phase.LIVE)
+    assert talk.session.next_event() == PublishStarted()
+    filler = talk.wire(*[Command("onStatus", 0, (None, {"description": "x" * 1000}))] * 100)
+    for _ in range(20):
+        talk.session.receive_data(filler)
+    assert "sends more" in talk.end().description
+    talk = Talk().go_to(Phase.LIVE)
+    for _ in range(40):  # what answers the media sent is no flood
+        talk.session.send_tag(FlvTag(9, 0, b"\x27\x01" + bytes(500_000)))
+        talk.session.data_to_send()
+        talk.session.receive_data(talk.wire(*[Command("onStatus", 0, (None, {"description": "x" * 1000}))] * 50))
+    assert talk.session.phase is Phase.LIVE
