@@ -110,6 +110,9 @@ class AudioDecoder:
 
 
 def _stereo(frame: av.AudioFrame) -> np.ndarray:
+    if frame.format.name == "s16" and len(frame.layout.channels) == CHANNELS:  # what libopus gives
+        packed = np.frombuffer(frame.planes[0], np.int16, frame.samples * CHANNELS).reshape(-1, CHANNELS)
+        return np.multiply(packed, np.float32(1 / 32768), dtype=np.float32)
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, len(frame.layout.channels)).T
