@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,8 +64,14 @@ async def state_of(node: RunningNode, path: str, *states: str) -> dict[str, Any]
 async def download(node: RunningNode, url: str, target: Path) -> Path:
     async with node.client.session.get(f"{node.url}/{url.split('/', 3)[3]}") as answer:
         assert answer.status == 200, await answer.text()
-        target.write_bytes(await answer.read())
+        await asyncio.to_thread(target.write_bytes, await answer.read())
     return target
+
+
+def probe(path: Path) -> dict[str, Any]:
+    """What ffprobe says of a file."""
+    command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-of", "json", str(path)]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
 def pictures(path: Path) -> list[tuple[float, numpy.ndarray]]:

@@ -1,14 +1,12 @@
 """Recordings of rooms by the whole node: real publishers, real workers, files that are opened."""
 
-import json
 import os
 import signal
-import subprocess
 
 import pytest
 
 from tests.support.node import running_node
-from tests.support.recordings import download, pictures, publishing, shows, state_of, tone, until
+from tests.support.recordings import download, pictures, probe, publishing, shows, state_of, tone, until
 from tests.support.webhook_receiver import running_receiver
 
 pytestmark = pytest.mark.slow
@@ -49,11 +47,7 @@ async def test_a_room_is_recorded_as_it_was(node, tmp_path):
     assert row["error"] is None
     file = row["file"]
     path = await download(node, file["fileUrl"], tmp_path / "recording.mp4")
-    found = json.loads(
-        subprocess.run(
-            ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-of", "json", path], capture_output=True, check=True
-        ).stdout
-    )
+    found = probe(path)
     assert sorted(stream["codec_name"] for stream in found["streams"]) == ["aac", "h264"]
     assert float(found["format"]["duration"]) == pytest.approx(file["meta"]["duration"], abs=0.1)
     assert file["size"] == path.stat().st_size
