@@ -52,6 +52,16 @@ def test_a_type_3_chunk_after_type_0_repeats_the_timestamp_as_delta():
     assert parse(data) == [Message(8, 1, 20, b"a"), Message(8, 1, 40, b"b")]
 
 
+def test_extended_timestamps_are_in_every_chunk_of_their_message():
+    """Section 5.3.1.3, of type 3 chunks too."""
+    parts = ChunkSerializer().serialize(6, Message(9, 1, 0x01000000, b"x" * 129))
+    data = b"".join(parts)
+    assert (
+        data
+        == bytes.fromhex("06 ffffff 000081 09 01000000 01000000") + b"x" * 128 + bytes.fromhex("c6 01000000") + b"x"
+    )
+
+
 def test_long_chunk_stream_ids():
     header = "000014 000001 08 01000000 61"
     data = bytes.fromhex(f"00 00 {header} 00 ff {header} 01 0000 {header} 01 ffff {header}")
