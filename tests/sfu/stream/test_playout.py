@@ -65,7 +65,7 @@ def run(
                 publisher.report(kind, at)
                 due[kind] = at + reports * publisher.random.uniform(0.5, 1.5)
         for kind in ("audio", "video"):
-            if publisher.random.random() >= loss:
+            if index == 0 or publisher.random.random() >= loss:
                 errors.append((at, kind, publisher.packet(kind, at)))
         lips.append(publisher.lips(at))
     return errors, lips
@@ -100,7 +100,7 @@ def test_corrections_are_too_slow_to_be_heard():
     for kind in ("audio", "video"):
         settled = [error for at, which, error in errors if which == kind and at > 10]
         steps = [abs(b - a) for a, b in pairwise(settled)]
-        assert max(steps) <= playout.SLEW * playout.WINDOW + 1e-4
+        assert max(steps) <= playout.SLEW * (playout.WINDOW + 0.1) + 1e-4  # a window ends with the packet after it
 
 
 def test_the_first_report_sets_lips_in_sync_and_moves_the_first_track_little():
