@@ -7,7 +7,6 @@ Here: attempts, pauses between them, when to give up, the state. Not here: a con
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import ssl
@@ -111,8 +110,7 @@ class Target:
             complete = await self._publisher.close(timeout)
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
         if self._phase not in (TargetPhase.FAILED, TargetPhase.STOPPED):
             self._set(TargetPhase.STOPPED, "" if complete else "the server did not take the last frames")
 
@@ -194,8 +192,8 @@ class Target:
         except PublishError as failure:
             return failure
         finally:
+            self._earlier_bytes += publisher.bytes_sent  # what waits is lost by the next line, and was not sent
             publisher.abort()
-            self._earlier_bytes += publisher.bytes_sent
             self._earlier_dropped += publisher.frames_dropped
             self._publisher = None
             self._samples.clear()
