@@ -15,7 +15,7 @@ from sfu.meeting.permissions import Grants, Source
 from tests.support.clock import Clock
 from tidegate.events import recorder as recorder_module
 from tidegate.events.autoclose import AutoClose
-from tidegate.events.log import EventLog
+from tidegate.events.log import EventLog, NewEvent
 from tidegate.events.recorder import Recorder
 from tidegate.store import Room, RoomOptions, Store
 
@@ -245,3 +245,67 @@ async def test_flush_does_not_wait_for_a_recorder_that_has_ended(store, wall):
         await waiting
     recorder.listen(happened.RoomEnded(room_id="r", session_id="s", reason=CloseReason.UNKNOWN, at=1.0))
     await asyncio.wait_for(recorder.flush(), 5)
+
+
+class Gate:
+    """Stands for the egress: a recording that is still being finished."""
+
+    def __init__(self):
+        self.held, self.callbacks = {SESSION}, []
+
+    def holds(self, session_id):
+        return session_id in self.held
+
+    def when_free(self, session_id, callback):
+        self.callbacks.append(callback)
+
+
+async def test_the_end_of_a_session_is_told_after_what_hangs_on_it(stage):
+    stage.recorder.gate = gate = Gate()
+    await stage.tell(stage.started(), stage.joined("ann"), stage.left("ann"), stage.ended())
+    row = await stage.store.sessions.find(stage.room.project_id, SESSION)
+    assert row.status == "ended", "the row has ended at once"
+    assert stage.bus.kinds[-1] == "participant-left"
+    await stage.recorder._events.write(NewEvent("recording-stopped", stage.room.project_id, None, SESSION, {}))
+    gate.callbacks[0]()
+    await stage.recorder.flush()
+    assert stage.bus.kinds[-2:] == ["recording-stopped", "session-ended"]
+    assert stage.bus.events[-1][1]["end"] == row.end
+
+
+async def test_nothing_is_kept_of_recorders_of_ours(stage):
+    stage.recorder.is_ours = lambda inner_id: inner_id == "PA_recorder"
+    await stage.tell(stage.started(), stage.joined("recorder", hidden=True), stage.joined("ann"), stage.left("recorder"))
+    assert stage.bus.kinds == ["session-started", "participant-joined"]
+    assert await stage.person("recorder") is None
+
+
+async def test_what_waits_is_written_in_one_transaction(stage, monkeypatch):
+    """And the rows and events are the same as one by one, in the same order."""
+    written, write = [], stage.recorder._events.write
+
+    async def counting(*events, change=None):
+        written.append([event.type for event in events])
+        return await write(*events, change=change)
+
+    monkeypatch.setattr(stage.recorder._events, "write", counting)
+    people = [f"p{number}" for number in range(20)]
+    await stage.tell(stage.started(), *(stage.joined(who) for who in people), *(stage.left(who) for who in people), stage.ended())
+    assert [len(batch) for batch in written] == [recorder_module.BATCH, 42 - recorder_module.BATCH]
+    assert stage.bus.kinds == ["session-started", *["participant-joined"] * 20, *["participant-left"] * 20, "session-ended"]
+    assert not any([(await stage.person(who)).is_active for who in people])
+
+
+async def test_one_that_fails_among_many_takes_none_with_it(stage, monkeypatch):
+    joined = stage.store.sessions.joined
+
+    async def failing(session, who, **more):
+        if who == "bad":
+            raise OSError("disk full")
+        await joined(session, who, **more)
+
+    monkeypatch.setattr(stage.store.sessions, "joined", failing)
+    await stage.tell(stage.started(), stage.joined("ann"), stage.joined("bad"), stage.joined("bob"))
+    assert stage.bus.kinds == ["session-started", *["participant-joined"] * 3], "its event is told, its row is lost"
+    assert [(await stage.person(who)) is not None for who in ("ann", "bad", "bob")] == [True, False, True]
+    assert stage.recorder.failed == 1
