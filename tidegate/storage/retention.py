@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
 
 from tidegate.storage.ports import Storage, StorageError
 from tidegate.store import Recording, Store, Transcoding
 
 log = logging.getLogger(__name__)
 
+INTERVAL = 3600.0
 DAY_MS = 24 * 3_600_000
 SLICE = 100  # rows at a time
 
@@ -40,3 +43,15 @@ async def clear(store: Store, storage: Storage, row: Recording | Transcoding) ->
     async with ledger.transaction() as tx:
         await ledger.update(tx, row.id, is_cleared=True)
     return True
+
+
+async def run(store: Store, storage: Storage, keep_days: int, wall: Callable[[], float]) -> None:
+    """A round every hour, until cancelled. A round that fails is tried again with the next."""
+    while True:
+        try:
+            cleared = await tidy(store, storage, keep_days, wall())
+            if cleared:
+                log.info("files of recordings are deleted", extra={"recordings": cleared})
+        except Exception:
+            log.exception("deleting files failed")
+        await asyncio.sleep(INTERVAL)

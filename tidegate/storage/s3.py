@@ -73,7 +73,10 @@ class ObjectStorage:
         work = obstore.put_async(
             self._store, key, local, attributes=attributes, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
         )
-        await _said(work)
+        try:
+            await _said(work)
+        except FileNotFoundError:
+            raise StorageError("the object store has no such bucket") from None
         stored = await self.find(path)
         if stored is None or stored.size != size:
             raise StorageError("the store took the file but does not have it whole")
@@ -138,7 +141,6 @@ def _words(error: Exception) -> str:
 
 
 HINTS = {
-    "NoSuchBucket": "has no such bucket",
     "error sending request": "cannot be reached",
     "timed out": "does not answer in time",
     "Connection": "cannot be reached",
