@@ -78,7 +78,8 @@ class TrackFileSpec:
 
 @dataclass(frozen=True, slots=True)
 class MergeInput:
-    """A finished file; `channel` 0 left, 1 right for a stereo merge. `offset` is where it begins in the result."""
+    """A finished file; `channel` 0 left, 1 right for a stereo merge. `offset` is where it begins in the result; for
+    `concat` how long nothing is heard or seen before it."""
 
     path: str
     offset: float = 0.0

@@ -140,6 +140,8 @@ class Merges:
         if not found:
             raise _Unfit("there is nothing to merge")
         origin = min(start for _, start, _ in found)
+        if TASKS[row.task] == "concat":  # one after the other, whatever lay between them
+            return tuple(MergeInput(str(path)) for path, _, _ in found)
         return tuple(MergeInput(str(path), (start - origin) / 1000, channel) for path, start, channel in found)
 
     async def _merge(self, row: Transcoding, directory: Path, inputs: tuple[MergeInput, ...]) -> FileInfo:
