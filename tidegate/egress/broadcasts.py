@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import asdict
 from typing import Any
 
 from media.errors import ParseError, UsageError
@@ -14,7 +15,6 @@ from rtmp.config import BroadcasterConfig
 from rtmp.io.broadcaster import Broadcaster, TargetPhase, TargetState
 from rtmp.url import parse_target
 from sfu.meeting.refusals import Refusal
-from tidegate.config.egress import BroadcastConfig
 from tidegate.egress import names
 from tidegate.egress.plane import Plane
 from tidegate.egress.requests import BroadcastTarget
@@ -47,7 +47,11 @@ class BroadcastJob:
         self._writing = asyncio.Lock()
         self._told: dict[str, tuple[str, str]] = {}  # output id -> state and error, as last told
         self.broadcaster = Broadcaster(
-            broadcaster_config(plane.broadcast), self._resolve, self._on_state, forbidden=(OutgoingRefused,)
+            BroadcasterConfig(**asdict(plane.broadcast)),
+            self._resolve,
+            self._on_state,
+            forbidden=(OutgoingRefused,),
+            ssl_context=plane.guard.tls,
         )
 
     @property
@@ -223,13 +227,3 @@ def shown(state: TargetState) -> Output:
         retries=max(0, state.attempts - 1),
     )
 
-
-def broadcaster_config(config: BroadcastConfig) -> BroadcasterConfig:
-    return BroadcasterConfig(
-        max_targets=config.max_targets,
-        connect_timeout=config.connect_timeout,
-        stall_timeout=config.stall_timeout,
-        retry_min=config.retry_min,
-        retry_max=config.retry_max,
-        give_up_after=config.give_up_after,
-    )
