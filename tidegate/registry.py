@@ -55,7 +55,7 @@ from tidegate.http.origin import RequestOrigin
 from tidegate.observe import Metrics
 from tidegate.outgoing import OutgoingGuard
 from tidegate.pages import Pages, web_root
-from tidegate.storage import make_storage
+from tidegate.storage import make_storage, retention
 from tidegate.storage.guard import DiskGuard
 from tidegate.storage.links import Links
 from tidegate.store import ApiKey, Store, open_store
@@ -274,6 +274,9 @@ class Node:
                     self.store, self.config.limits, self.config.retention, self.config.webhooks, time.time
                 ),
                 name="housekeeping",
+            )
+            group.create_task(
+                retention.run(self.store, self.storage, self.config.recording.keep_days, time.time), name="file retention"
             )
 
     async def drain(self, timeout: float) -> None:
