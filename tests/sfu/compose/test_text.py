@@ -80,6 +80,14 @@ def test_arabic_goes_from_right_to_left() -> None:
     assert pixels[: pixels.shape[0] // 3, : pixels.shape[1] // 2].max() < 60
 
 
+def test_marks_after_hebrew_stand_at_its_left() -> None:
+    """The dot of an exclamation mark is at the left end, with nothing above it in the middle."""
+    pixels = trimmed(ink("אבג!"))
+    mark = trimmed(ink("!"))
+    left, right = (np.abs(part.astype(int) - mark[-10:]).mean() for part in (pixels[-10:, : mark.shape[1]], pixels[-10:, -mark.shape[1] :]))  # fmt: skip
+    assert left < 20 < right
+
+
 def test_devanagari_shapes_its_letters() -> None:
     """The vowel sign i is written after its consonant and stands before it; a conjunct is narrower than its parts."""
     consonant, both = trimmed(ink("क")), trimmed(ink("कि"))
