@@ -11,6 +11,7 @@ import { errorLine } from "./problems.js";
 import { installShortcuts } from "./shortcuts.js";
 import { Sounds } from "./sounds.js";
 import { Stage } from "./stage.js";
+import { OnAir } from "./on-air.js";
 import { nameOf } from "./tile.js";
 import { announce, toast } from "./toasts.js";
 
@@ -24,6 +25,7 @@ export class Call {
   #people;
   #sounds;
   #invite;
+  #onAir;
   #timers = [];
   #joinedAt = performance.now();
   /** When each was last heard. @type {Map<string, number>} */
@@ -33,15 +35,16 @@ export class Call {
 
   /**
    * @param {any} meeting not yet joined
-   * @param {{roomId: string, canInvite: boolean, speaker?: string}} options
+   * @param {{roomId: string, canInvite: boolean, speaker?: string, api: import("./api.js").Api | null}} options
    */
-  constructor(meeting, { roomId, canInvite, speaker }) {
+  constructor(meeting, { roomId, canInvite, speaker, api }) {
     this.#meeting = meeting;
     byId("call-room").textContent = roomId;
-    this.#stage = new Stage(byId("stage"), meeting);
+    this.#stage = new Stage(byId("stage"), meeting, this.#tell);
     this.#people = new People(meeting, this.#tell);
     this.#sounds = new Sounds(byId("sounds"), (blocked) => (byId("hear").hidden = !blocked));
     if (speaker) this.#sounds.setSpeaker(speaker).catch(() => {}); // gone since last time: the system's plays
+    this.#onAir = new OnAir(meeting, { api, onError: this.#tell });
     this.#invite = canInvite ? new Invite(roomId) : null;
     byId("invite-button").hidden = byId("alone-copy").hidden = !canInvite;
     byId("share").hidden = !navigator.mediaDevices?.getDisplayMedia;
@@ -70,6 +73,7 @@ export class Call {
     this.#awake?.then((lock) => lock?.release());
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     this.#sounds.update([]);
+    this.#onAir.stop();
   }
 
   get seconds() {
@@ -101,6 +105,8 @@ export class Call {
     });
     meeting.on("meeting-state-changed", ({ state }) => this.#showState(state));
     meeting.on("grants-changed", this.#update);
+    meeting.on("speaker-changed", this.#update);
+    meeting.on("pin-state-changed", this.#update);
     meeting.on("moderated", ({ kind, by }) => {
       const key = { audio: "toast.mutedBy", video: "toast.camOffBy" }[kind] ?? "toast.shareOffBy";
       toast(t(key, { name: this.#nameById(by) }));
@@ -128,6 +134,11 @@ export class Call {
     click("invite-button", () => this.#invite?.show());
     click("alone-copy", () => this.#invite?.copy());
     click("hear", () => this.#sounds.play());
+    click("more-button", () => this.#showMore());
+    byId("more").addEventListener("click", () => this.#showMore(false));
+    byId("more").addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.#showMore(false);
+    });
     click("settings-button", this.#showSettings);
     click("keys-button", () => byId("keys").showModal());
     byId("set-microphone").addEventListener("change", (event) => this.#choose("microphone", event.target.value));
@@ -143,9 +154,19 @@ export class Call {
       s: { text: "keys.share", run: this.#toggleShare },
       p: { text: "keys.people", run: () => this.#people.toggle() },
       i: { text: "keys.invite", run: () => this.#invite?.copy() },
+      r: { text: "keys.record", run: () => this.#onAir.open("recording") },
       l: { text: "keys.leave", run: this.#leave },
       "?": { text: "keys.help", run: () => byId("keys").showModal() },
     });
+  }
+
+  /** The controls that a phone has no room for. @param {boolean} [open] */
+  #showMore(open = !byId("more").classList.contains("open")) {
+    if (open === byId("more").classList.contains("open")) return;
+    byId("more").classList.toggle("open", open);
+    byId("more-button").setAttribute("aria-expanded", String(open));
+    if (open) byId("more").querySelector("button:not([hidden])").focus();
+    else if (byId("more").contains(document.activeElement)) byId("more-button").focus();
   }
 
   #toggleMic = () =>
@@ -228,6 +249,7 @@ export class Call {
     const { localParticipant, participants, grants } = this.#meeting;
     this.#stage.update();
     this.#people.update();
+    this.#onAir.update();
     this.#sounds.update(participants.values());
     this.#control("mic", "mic", localParticipant.micOn, { warn: true });
     this.#control("cam", "cam", localParticipant.webcamOn, { warn: true });

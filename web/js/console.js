@@ -6,17 +6,25 @@ export class ConsoleError extends Error {
     super(problem?.message ?? problem?.detail ?? problem?.title ?? `HTTP ${status}`);
     this.status = status;
     this.code = problem?.code ?? status;
+    /** What of a body is wrong, by path. @type {{path: string, message: string}[]} */
+    this.errors = problem?.errors ?? [];
   }
 }
 
-async function ask(method, path, body) {
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {any} [body]
+ * @param {Record<string, string>} [headers]
+ */
+export async function ask(method, path, body, headers = {}) {
   let response;
   try {
     response = await fetch(path, {
       method,
       credentials: "same-origin",
       cache: "no-store",
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: body === undefined ? headers : { ...headers, "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch {
@@ -35,5 +43,7 @@ export const signOut = () => ask("POST", "/console/sign-out", {});
 export const createRoom = () => ask("POST", "/console/rooms", {});
 /** @returns {Promise<{token: string}>} */
 export const roomToken = (roomId) => ask("POST", "/console/token", { roomId });
+/** For everything of the project. @returns {Promise<{token: string}>} */
+export const projectToken = () => ask("POST", "/console/token", {});
 /** @returns {Promise<{url: string, expires?: string}>} */
 export const inviteLink = (roomId) => ask("POST", "/console/invite", { roomId });

@@ -28,18 +28,25 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/**
+ * @param {string} tag of SVG
+ * @param {Record<string, any>} [attributes]
+ * @param {...(Node | string)} children
+ * @returns {any}
+ */
+export function makeSvg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined && value !== null) element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
 /** @param {keyof typeof ICONS} name @returns {SVGElement} hidden from screen readers: the words say it */
 export function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("class", "icon");
-  svg.setAttribute("aria-hidden", "true");
-  for (const shape of ICONS[name]) {
-    const path = document.createElementNS(SVG, "path");
-    path.setAttribute("d", shape);
-    svg.append(path);
-  }
-  return svg;
+  const shapes = ICONS[name].map((d) => makeSvg("path", { d }));
+  return makeSvg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, ...shapes);
 }
 
 /** Puts an icon into each element that names one by `data-icon`. @param {ParentNode} root */

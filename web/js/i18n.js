@@ -60,6 +60,18 @@ export function formatAgo(date) {
   return format.format(0, "minute");
 }
 
+/** "2.4 Mbit/s" @param {number} rate bits per second */
+export function formatRate(rate) {
+  const [value, unit] = rate >= 1e6 ? [rate / 1e6, "Mbit/s"] : [rate / 1e3, "kbit/s"];
+  return `${new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 }).format(value)} ${unit}`;
+}
+
+/** "12 MB" @param {number} bytes */
+export function formatSize(bytes) {
+  const [unit, size] = bytes >= 1e9 ? ["gigabyte", 1e9] : bytes >= 1e6 ? ["megabyte", 1e6] : ["kilobyte", 1e3];
+  return new Intl.NumberFormat(locale, { style: "unit", unit, maximumFractionDigits: bytes / size < 10 ? 1 : 0 }).format(bytes / size);
+}
+
 /** "1:05", "1:02:03" @param {number} seconds */
 export function formatClock(seconds) {
   const pad = new Intl.NumberFormat(locale, { minimumIntegerDigits: 2, useGrouping: false });

@@ -1,6 +1,7 @@
 /** The meeting page from the link to the last word: token, pre-join, call, and what is said afterwards. */
 
 import { VideoSDK } from "/sdk/tidegate.js";
+import { Api } from "./api.js";
 import { Call } from "./call.js";
 import { roomOf } from "./codes.js";
 import { roomToken, session } from "./console.js";
@@ -64,7 +65,9 @@ async function enter(entry) {
 
 async function call(entry, choices) {
   const meeting = makeMeeting(await entry.token(), choices);
-  const page = new Call(meeting, { roomId, canInvite: entry.canInvite, speaker: choices.speaker });
+  // A guest's token is for the meeting only.
+  const api = entry.canInvite ? new Api(entry.token) : null;
+  const page = new Call(meeting, { roomId, canInvite: entry.canInvite, speaker: choices.speaker, api });
   meeting.on("meeting-left", (reason) => {
     page.stop();
     const text = page.seconds > 1 ? t("left.after", { time: formatSpan(page.seconds) }) : "";

@@ -40,6 +40,20 @@ export function errorLine(error) {
   return t("toast.failed", { reason: error.message });
 }
 
+/**
+ * What of a request is wrong: the paths of fields where the server names them, else one sentence.
+ * @param {any} error of a request over the meeting's socket or REST
+ * @returns {{path: string, message: string}[]}
+ */
+export function inputMistakes(error) {
+  if (error.errors?.length) return error.errors;
+  if (![4015, 4021].includes(error.code)) return [{ path: "", message: errorLine(error) ?? error.message }];
+  return error.message.split("; ").map((line) => {
+    const [, path = "", message = line] = /^([\w.[\]]+): (.*)$/s.exec(line) ?? [];
+    return { path, message };
+  });
+}
+
 /** @param {{code?: number} | undefined} reason of `meeting-left` */
 export function leftWords(reason) {
   const key = `left.${reason?.code}`;

@@ -8,6 +8,7 @@ import { layoutFocus, layoutGrid } from "./tiles.js";
 export class Stage {
   #element;
   #meeting;
+  #onError;
   /** In the order they stand. @type {Map<string, Tile>} */
   #tiles = new Map();
   /** Key of the tile somebody made large; "" where they want the grid although a screen is shared. */
@@ -20,8 +21,10 @@ export class Stage {
   /**
    * @param {HTMLElement} element
    * @param {any} meeting
+   * @param {(error: any) => void} onError
    */
-  constructor(element, meeting) {
+  constructor(element, meeting, onError) {
+    this.#onError = onError;
     this.#element = element;
     this.#meeting = meeting;
     new ResizeObserver(() => this.#layout()).observe(element);
@@ -51,7 +54,7 @@ export class Stage {
     }
     const ordered = new Map();
     for (const [key, [participant, kind]] of wanted) {
-      ordered.set(key, this.#tiles.get(key) ?? new Tile(participant, kind, () => this.#enlarge(key)));
+      ordered.set(key, this.#tiles.get(key) ?? new Tile(participant, kind, () => this.#enlarge(key), () => this.#pin(key)));
     }
     this.#tiles = ordered;
     if (this.#enlarged && !ordered.has(this.#enlarged)) this.#enlarged = null;
@@ -66,7 +69,13 @@ export class Stage {
     }
     const large = this.#largeKey();
     for (const [key, tile] of ordered) {
-      tile.update({ enlarged: key === this.#enlarged || (key === large && tile.kind === "share"), away: this.#away.has(tile.participant.id) });
+      const { id } = tile.participant;
+      tile.update({
+        enlarged: key === this.#enlarged || (key === large && tile.kind === "share"),
+        away: this.#away.has(id),
+        isSpeaker: tile.kind === "video" && id === this.#meeting.activeSpeakerId,
+        canPin: Boolean(this.#meeting.grants.moderate),
+      });
     }
     this.#layout();
   }
@@ -74,6 +83,13 @@ export class Stage {
   /** @param {(participant: any) => boolean} speaks */
   showSpeaking(speaks) {
     for (const tile of this.#tiles.values()) if (tile.kind === "video") tile.setSpeaking(speaks(tile.participant));
+  }
+
+  #pin(key) {
+    const tile = this.#tiles.get(key);
+    if (!tile) return;
+    const type = tile.kind === "share" ? "SHARE" : "CAM";
+    (tile.pinned ? tile.participant.unpin(type) : tile.participant.pin(type)).catch(this.#onError);
   }
 
   #enlarge(key) {

@@ -23,28 +23,36 @@ export class Tile {
   #name = make("span", { class: "label-name" });
   #status = make("span", {});
   #enlarge;
+  #pin;
 
   /**
    * @param {any} participant
    * @param {"video"|"share"} kind
    * @param {() => void} onEnlarge
+   * @param {() => void} onPin
    */
-  constructor(participant, kind, onEnlarge) {
+  constructor(participant, kind, onEnlarge, onPin) {
     this.participant = participant;
     this.kind = kind;
     this.#enlarge = make("button", { class: "enlarge", type: "button", "aria-pressed": "false", click: onEnlarge }, icon("enlarge"));
+    this.#pin = make("button", { class: "pin", type: "button", "aria-pressed": "false", hidden: true, click: onPin }, icon("pin"));
     this.#video.muted = true; // sounds have elements of their own
     this.element = make(
       "article",
       { class: `tile ${kind === "share" ? "share" : ""}`, "data-participant": participant.id, "data-kind": kind },
-      this.#face, this.#video, make("div", { class: "label" }, this.#status, this.#name), this.#enlarge,
+      this.#face, this.#video, make("div", { class: "label" }, this.#status, this.#name),
+      make("div", { class: "tools" }, this.#pin, this.#enlarge),
     );
     this.element.classList.toggle("local", participant.local);
     this.element.classList.toggle("mirrored", participant.local && kind === "video");
   }
 
-  /** Makes the tile show what is. @param {{enlarged: boolean, away: boolean}} state */
-  update({ enlarged, away }) {
+  get pinned() {
+    return this.participant.pinState[this.kind === "share" ? "share" : "cam"];
+  }
+
+  /** Makes the tile show what is. @param {{enlarged: boolean, away: boolean, isSpeaker: boolean, canPin: boolean}} state */
+  update({ enlarged, away, isSpeaker, canPin }) {
     const { participant, kind } = this;
     const stream = participant.streamOf(kind);
     const track = stream?.track ?? null;
@@ -61,8 +69,14 @@ export class Tile {
     const shown = kind === "share" ? this.#screenName(name) : participant.local ? t("call.youName", { name }) : name;
     this.#name.textContent = shown;
     const silent = kind === "video" && !participant.micOn;
-    this.#status.replaceChildren(...(silent ? [icon("micOff")] : []));
+    const { pinned } = this;
+    this.#status.replaceChildren(...(silent ? [icon("micOff")] : []), ...(pinned ? [icon("pin")] : []), ...(isSpeaker ? [icon("sound")] : []));
     this.element.classList.toggle("away", away);
+    this.element.classList.toggle("active-speaker", isSpeaker);
+    this.#pin.hidden = !canPin;
+    this.#pin.setAttribute("aria-pressed", String(pinned));
+    this.#pin.title = t(pinned ? "call.unpin" : "call.pin", { name: shown });
+    this.#pin.setAttribute("aria-label", this.#pin.title);
     this.element.setAttribute("aria-label", this.#description(shown, silent, Boolean(track), away));
     this.#enlarge.setAttribute("aria-pressed", String(enlarged));
     this.#enlarge.setAttribute("aria-label", t(enlarged ? "call.shrink" : "call.enlarge", { name: shown }));
@@ -101,6 +115,7 @@ export class Tile {
     const parts = [shown];
     if (silent) parts.push(t("call.micIsOff"));
     if (this.kind === "video" && !seen) parts.push(t("call.camIsOff"));
+    if (this.pinned) parts.push(t("call.pinned"));
     if (away) parts.push(t("call.disconnected"));
     return parts.join(", ");
   }
