@@ -108,7 +108,9 @@ async def test_what_was_being_sent_when_the_server_was_killed_is_sent_again(tmp_
             again = await receiver.wait_for("room-created", count=2)
             assert again.id == receiver.seen[0].id and receiver.forged == []
             async with asyncio.timeout(30):
-                while (await ask(server, "GET", "/v2/webhooks/deliveries"))["data"][0]["state"] != "delivered":
+                while True:
+                    if (await ask(server, "GET", "/v2/webhooks/deliveries"))["data"][0]["state"] == "delivered":
+                        break
                     await asyncio.sleep(0.05)
 
 

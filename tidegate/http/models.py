@@ -16,7 +16,6 @@ from tidegate.http.fields import (
     Identifier,
     Millis,
     Paged,
-    Query,
     WithIdentifiers,
     check_identifier,
     check_web_address,
@@ -131,18 +130,6 @@ class ListHls(Paged):
     room_id: Identifier | None = None
     session_id: Identifier | None = None
     query: Identifier | None = None
-
-
-# Events
-
-
-class ReadEvents(WithIdentifiers, Query):
-    room_id: Annotated[Identifier | None, Field(description="A roomId or customRoomId.")] = None
-    type: Annotated[
-        str | None,
-        Field(max_length=512, pattern=r"^[a-z*-]+(,[a-z*-]+){0,31}$", description="Names or patterns, comma-separated: session*,participant-left"),
-    ] = None
-    after: Annotated[str | None, Field(max_length=64, description="Not supported yet.")] = None
 
 
 # The console

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import re
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook
@@ -39,6 +42,10 @@ def receiver():
 def deliverer(api, receiver):
     hooks = api.context.webhooks
     return Deliverer(api.store, receiver, hooks.rsa, hooks.secrets, WebhookConfig(), api.wall, random=lambda: 0.0)
+
+
+async def run(command, **more):
+    return await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=30, **more)
 
 
 async def write(api, kind, **more):
@@ -94,9 +101,9 @@ async def test_keys_check_what_is_sent(api, receiver, deliverer, tmp_path):
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     check = ["openssl", "dgst", "-sha256", "-verify", "key", "-signature", "signature", "body"]
-    assert subprocess.run(check, cwd=tmp_path, capture_output=True, timeout=30).returncode == 0
+    assert (await run(check, cwd=tmp_path)).returncode == 0
     (tmp_path / "body").write_bytes(body + b" ")
-    assert subprocess.run(check, cwd=tmp_path, capture_output=True, timeout=30).returncode != 0
+    assert (await run(check, cwd=tmp_path)).returncode != 0
 
 
 async def test_the_project_secret_is_rotated(api):
@@ -167,3 +174,23 @@ async def test_a_session_that_only_the_store_knows_is_ended_and_told_once(api):
     told = await api.store.events.after(api.key.project_id, 0)
     assert [(event.type, event.session_id) for event in told] == [("session-ended", session_id)]
     assert told[0].data["reason"]["name"] == "MEETING_END_API" and told[0].data["end"] >= told[0].data["start"]
+
+
+async def test_the_code_in_the_documentation_works(api, deliverer, receiver, tmp_path):
+    text = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text()
+    python, js = (re.search(rf"```{name}\n(.*?)```", text, re.DOTALL)[1] for name in ("python", "js"))
+    api.wall.time = time.time()
+    await write(api, "session-started", webhook_url=HOOK)
+    await deliverer.deliver_due()
+    [(_, body, headers)] = receiver.seen
+    scope: dict = {}
+    exec(python, scope)
+    secret = (await api.call("GET", "/v2/webhooks/secret"))["secret"]
+    assert scope["check"](secret, body, headers)["webhookType"] == "session-started"
+    pem = (await api.call("GET", "/v2/public/rsa-public-key", token=None))["publicKey"]
+    given = json.dumps([pem, body.decode(), headers])
+    (tmp_path / "check.mjs").write_text(
+        f"{js}\nconst [key, body, headers] = {given};\nconsole.log(isOurs(key, Buffer.from(body), headers), isOurs(key, Buffer.from(body + ' '), headers));\n"
+    )
+    said = await run(["node", tmp_path / "check.mjs"], text=True, check=True)
+    assert said.stdout.split() == ["true", "false"]
