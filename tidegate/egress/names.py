@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Any
 
 from tidegate.egress.run import MadeFile
@@ -16,6 +18,7 @@ PREFIX_OF_KIND = {
     "track": "track-recording",
     "composite": "composite-recording",
 }
+_PLAIN = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9._@-]{0,63}$")
 SUFFIX_OF_FILE = {"mp4": ".mp4", "webm": ".webm", "mp3": ".mp3"}
 
 
@@ -53,8 +56,13 @@ def folder(row: Recording | Transcoding) -> str:
     """Where the files of a row go in the storage, as the reference has it: session, participant, kind of track."""
     parts: list[str | None] = [row.directory.strip("/") or None, row.session_id or row.id]
     if isinstance(row, Recording):
-        parts += [row.participant_id, row.track_kind]
+        parts += [row.participant_id and _folder_name(row.participant_id), row.track_kind]
     return "/".join(part for part in parts if part)
+
+
+def _folder_name(participant_id: str) -> str:
+    """The id as it is, if a file system takes it for a name; it may hold slashes, dots and anything visible."""
+    return participant_id if _PLAIN.match(participant_id) else hashlib.sha256(participant_id.encode()).hexdigest()[:24]
 
 
 def file_name(row_id: str, number: int, count: int, suffix: str) -> str:

@@ -19,6 +19,7 @@ from tidegate.http.media_render import TIMELINE
 from tidegate.http.problem import Problem, not_found
 from tidegate.storage import StorageError
 from tidegate.storage.links import PATH
+from tidegate.storage.ports import disposition
 from tidegate.store import Recording, Transcoding
 from tidegate.store.media_models import ENDED_STATES
 
@@ -105,7 +106,7 @@ async def _serve(call: Call, path: Path, name: str) -> web.StreamResponse:
         chunk_size=256 * 1024,
         headers={
             hdrs.CONTENT_TYPE: mimetypes.guess_type(name)[0] or "application/octet-stream",
-            hdrs.CONTENT_DISPOSITION: f'{how}; filename="{name}"',
+            hdrs.CONTENT_DISPOSITION: disposition(how, name),
             # The link is a secret until it expires, and so is what it opens: for the one who has it, not for shared caches.
             hdrs.CACHE_CONTROL: "private, max-age=3600",
             "Referrer-Policy": "no-referrer",

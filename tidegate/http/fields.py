@@ -106,11 +106,16 @@ def check_web_address(value: str) -> str:
 WebAddress = Annotated[str, Field(max_length=512), AfterValidator(check_web_address)]
 
 
+MAX_DIR_NAME = 128  # file systems take 255 bytes
+
+
 def check_dir_path(value: str) -> str:
     """A folder below the storage's own, as one form of writing it: `a/b`."""
     parts = [part for part in value.split("/") if part]
     if any(set(part) <= {"."} for part in parts):
         raise ValueError("must not lead out of the storage")
+    if any(len(part) > MAX_DIR_NAME for part in parts):
+        raise ValueError(f"no folder's name may be longer than {MAX_DIR_NAME} characters")
     return "/".join(parts)
 
 

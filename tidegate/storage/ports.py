@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 
 class StorageError(Exception):
@@ -21,6 +22,13 @@ class Stored:
 
     path: str
     size: int
+
+
+def disposition(how: str, name: str) -> str:
+    """A Content-Disposition header (RFC 6266): `how` is inline or attachment."""
+    if name.isascii() and name.isprintable() and '"' not in name and "\\" not in name:
+        return f'{how}; filename="{name}"'
+    return f"{how}; filename*=UTF-8''{quote(name, safe='')}"
 
 
 class Storage(Protocol):

@@ -18,7 +18,7 @@ from obstore.store import S3Store
 from media.errors import ConfigError
 from tidegate.config.egress import StorageConfig
 from tidegate.storage.disk import checked
-from tidegate.storage.ports import StorageError, Stored
+from tidegate.storage.ports import StorageError, Stored, disposition
 
 Answer = TypeVar("Answer")
 
@@ -69,7 +69,7 @@ class ObjectStorage:
                 raise
             return known
         kind = mimetypes.guess_type(local.name)[0] or "application/octet-stream"
-        attributes = {"Content-Type": kind, "Content-Disposition": f'inline; filename="{checked(path).name}"'}
+        attributes = {"Content-Type": kind, "Content-Disposition": disposition("inline", checked(path).name)}
         work = obstore.put_async(
             self._store, key, local, attributes=attributes, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
         )

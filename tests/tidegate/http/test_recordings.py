@@ -132,6 +132,7 @@ async def test_everything_about_the_picture(api, room):
         ({"roomId": "standup", "fileFormat": "avi"}, "fileFormat"),
         ({"roomId": "standup", "webhookUrl": "ftp://a"}, "webhookUrl"),
         ({"roomId": "standup", "awsDirPath": "../x"}, "awsDirPath"),
+        ({"roomId": "standup", "awsDirPath": "a" * 129}, "awsDirPath"),
         ({"roomId": "standup", "awsDirPath": "a", "dirPath": "b"}, "dirPath"),
         ({"roomId": "standup", "preSignedUrl": "file:///etc/passwd"}, "preSignedUrl"),
         ({"roomId": "standup", "config": {"quality": "ultra"}}, "config.quality"),

@@ -19,7 +19,7 @@ from tidegate.storage import s3 as module
 
 pytestmark = pytest.mark.slow
 
-PATH = "rooms/a b/film.mp4"
+PATH = "rooms/a b/50%/é~+.mp4"  # what needs escaping in an address
 CONTENT = os.urandom(1_000_000)
 
 
