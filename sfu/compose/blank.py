@@ -3,6 +3,7 @@ of media to place them: sizes of pictures, lengths of sound."""
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from functools import lru_cache
 
@@ -32,6 +33,10 @@ ENCODERS = {
 @lru_cache(maxsize=16)
 def black_keyframe(codec: str, width: int, height: int) -> bytes:
     """An access unit of one black picture. Encoded once for each codec and size."""
+    if codec == "AV1":
+        os.environ.setdefault(
+            "SVT_LOG", "1"
+        )  # errors only: the library writes thirty lines for each encoder, and asks nobody else
     name, options = ENCODERS[codec]
     width, height = (max(MIN_SIDE, side + side % 2) for side in (width, height))
     context = av.CodecContext.create(name, "w")

@@ -24,7 +24,7 @@ VIDEO_TICKS = 90_000
 MIN_FRAME = 90  # ticks: WebM counts milliseconds, and two pictures never share one
 LAST_FRAME = 3000  # ticks that a picture lasts when nobody knows
 TOLERANCE = SILENCE_SAMPLES  # sound goes on where the last packet ended; further away it is moved there
-MP3_BPS = 128_000
+AUDIO_BPS = 128_000  # of MP3; what comes as Opus has its own
 CONTAINERS = {"VP8": ("webm",), "VP9": ("webm", "mp4"), "AV1": ("webm", "mp4"), "H264": ("mp4",)}
 """Containers that take a codec without a player's doubts, the best first."""
 LIKENESS = {"VP8": "libvpx", "VP9": "libvpx-vp9"}  # encoders that give streams their parameters
@@ -98,6 +98,7 @@ class MediaFile:
         likeness = scratch.add_stream("libopus", rate=SAMPLE_RATE)
         likeness.codec_context.layout = "stereo"
         likeness.codec_context.format = "flt"
+        likeness.codec_context.bit_rate = AUDIO_BPS  # told to nobody, but FFmpeg wants one
         scratch.start_encoding()
         return self._container.add_stream_from_template(likeness, opaque=True)
 
@@ -203,7 +204,7 @@ class Mp3File(MediaFile):
         self._audio = self._container.add_stream("libmp3lame", rate=SAMPLE_RATE)
         self._audio.codec_context.layout = "stereo"
         self._audio.codec_context.format = "fltp"
-        self._audio.codec_context.bit_rate = MP3_BPS
+        self._audio.codec_context.bit_rate = AUDIO_BPS
         self._resampler = av.AudioResampler("fltp", "stereo", SAMPLE_RATE, frame_size=1152)
 
     def write_audio(self, unit: AccessUnit) -> None:
