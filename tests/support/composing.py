@@ -12,11 +12,13 @@ import numpy as np
 from sfu.compose import messages
 from sfu.compose.pipeline import Composition
 from sfu.rtp.compound import parse_compound
-from tests.support.rtp_media import BEEP_HZ, Packet
+from tests.support.rtp_media import BEEP_HZ, Packet, Sender, record_video, solid
 
 WALL = 1_700_000_000.0
 NOW = 5_000.0  # monotonic seconds at the start
 TICK = 0.005
+RED, BLUE, GREEN = (82, 90, 240), (41, 240, 110), (145, 54, 34)
+SYNC = 0.040  # seconds that sound and picture may be apart
 
 
 @dataclass
@@ -83,6 +85,26 @@ class World:
 
     def said(self, kind: type) -> list[Any]:
         return [report for report in self.reports if isinstance(report, kind)]
+
+
+def camera(who: str, units: list, ssrc: int, *, began: float = 0.0, **changes) -> Sender:
+    return Sender(f"cam-{who}", who, "webcam", units, WALL + began, ssrc, **changes)
+
+
+def mic(who: str, units: list, ssrc: int, *, began: float = 0.0, **changes) -> Sender:
+    return Sender(f"mic-{who}", who, "mic", units, WALL + began, ssrc, **changes)
+
+
+def arrival(sender: Sender, at: float = 0.0) -> list:
+    return [(at, messages.PersonJoined(sender.participant_id, sender.participant_id.title())), (at, sender.added())]
+
+
+def colored(color: tuple[int, int, int], seconds: float, size: tuple[int, int] = (320, 180), **options) -> list:
+    return record_video(solid(*size, color), seconds, bps=200_000, keyframe_every=60, **options)
+
+
+def recorded(directory: Path) -> Path:
+    return directory / "recording.mp4"
 
 
 def pictures(path: Path) -> list[tuple[float, av.VideoFrame]]:
