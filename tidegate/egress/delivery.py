@@ -36,7 +36,7 @@ async def deliver(
             except UploadRefused as refused:
                 error = f"{refused}; the file is kept here"
             else:
-                found.append(names.stored_file(name, None, size, made))
+                found.append(names.stored_file(name, None, size, made) | {"uploaded": True})
                 continue
         stored = await put(plane, row, made.path, name)
         found.append(names.stored_file(name, stored.path, stored.size, made))

@@ -75,8 +75,8 @@ class ObjectStorage:
         )
         try:
             await _said(work)
-        except FileNotFoundError:
-            raise StorageError("the object store has no such bucket") from None
+        except FileNotFoundError as error:  # not the file: the bucket, or (some servers say it so) the key
+            raise StorageError(_words(error)) from None
         stored = await self.find(path)
         if stored is None or stored.size != size:
             raise StorageError("the store took the file but does not have it whole")
@@ -131,16 +131,19 @@ async def _said(work: Awaitable[Answer]) -> Answer:
 
 def _words(error: Exception) -> str:
     """For people. obstore's own words quote whole requests, keys and signatures included: they are left out."""
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-        return "the object store refuses our key"
     text = str(error)
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError) or "InvalidAccessKeyId" in text:
+        return "the object store refuses our key"
     for hint, words in HINTS.items():
         if hint in text:
             return f"the object store {words}"
+    if isinstance(error, FileNotFoundError):
+        return "the object store does not find the bucket or the key"
     return f"the object store failed ({type(error).__name__})"
 
 
 HINTS = {
+    "NoSuchBucket": "has no such bucket",
     "error sending request": "cannot be reached",
     "timed out": "does not answer in time",
     "Connection": "cannot be reached",
