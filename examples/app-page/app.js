@@ -57,7 +57,30 @@ function addTile(participant) {
   });
 }
 
+/** Everybody sees whether they are recorded or on air, whoever started it; also who joins later. */
+function showOnAir(meeting) {
+  const isOn = (state) => /_(STARTING|STARTED)$/.test(state);
+  const [recording, live] = [isOn(meeting.recordingState), isOn(meeting.livestreamState)];
+  $("record").ariaPressed = String(recording);
+  $("live").ariaPressed = String(live);
+  $("rtmp-url").disabled = $("stream-key").disabled = live; // to end it, the button needs neither
+  $("notice").textContent = [recording && "This meeting is recorded.", live && "This meeting is on air."].filter(Boolean).join(" ");
+}
+
+function followOnAir(meeting) {
+  meeting.on("recording-state-changed", ({ status }) => {
+    say(`Recording: ${status}`);
+    showOnAir(meeting);
+  });
+  meeting.on("livestream-state-changed", ({ status, livestreams }) => {
+    const outputs = livestreams.flatMap((livestream) => livestream.outputs);
+    say([`Livestream: ${status}`, ...outputs.map(({ url, status, error }) => `${url} ${[status, error].filter(Boolean).join(": ")}`)].join(", "));
+    showOnAir(meeting);
+  });
+}
+
 function follow(meeting) {
+  followOnAir(meeting);
   meeting.on("meeting-joined", () => {
     say("You joined");
     addTile(meeting.localParticipant);
@@ -73,6 +96,7 @@ function follow(meeting) {
   meeting.on("meeting-left", ({ name }) => {
     say(`You are out: ${name}`);
     $("tiles").replaceChildren();
+    showOnAir(meeting);
     $("call").hidden = true;
     $("lobby").hidden = false;
   });
@@ -111,3 +135,27 @@ const ACTIONS = { mic: "toggleMic", webcam: "toggleWebcam", leave: "leave", end:
 for (const [id, method] of Object.entries(ACTIONS)) {
   $(id).addEventListener("click", () => meeting[method]().catch((error) => say(`Error: ${error.message}`)));
 }
+
+/** What takes a while is not to be asked for twice. */
+async function once(button, ask) {
+  button.disabled = true;
+  try {
+    await ask();
+  } catch (error) {
+    say(`Error: ${error.message}`);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+$("record").addEventListener("click", () => {
+  const isOn = $("record").ariaPressed === "true";
+  once($("record"), () => (isOn ? meeting.stopRecording() : meeting.startRecording()));
+});
+
+$("on-air").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const isOn = $("live").ariaPressed === "true";
+  const output = { url: $("rtmp-url").value, streamKey: $("stream-key").value };
+  once($("live"), () => (isOn ? meeting.stopLivestream() : meeting.startLivestream([output])));
+});

@@ -17,6 +17,7 @@ API_KEY = "flows"
 API_SECRET = "a secret that only servers know, not pages"
 CREDENTIALS = {"TIDEGATE_API_KEY": API_KEY, "TIDEGATE_API_SECRET": API_SECRET}
 ENV = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **CREDENTIALS}
+OUTGOING = {"TIDEGATE_OUTGOING_ALLOW": "127.0.0.0/8"}  # webhooks and RTMP go to this machine
 TIDEGATE = [sys.executable, "-m", "tidegate", "serve"]
 KINDS = ("python", "node")
 
@@ -32,7 +33,7 @@ def app_server_command(kind: str) -> list[str | Path]:
 @contextmanager
 def start_tidegate(directory: Path, *args: str) -> Iterator[RunningServer]:
     """`tidegate serve` with the key of the app servers; its data stay in `directory`."""
-    with start_server(TIDEGATE, directory, env=ENV, args=args) as server:
+    with start_server(TIDEGATE, directory, env=ENV | OUTGOING, args=args) as server:
         yield server
 
 
