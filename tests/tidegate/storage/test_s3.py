@@ -127,7 +127,7 @@ async def test_a_wrong_key_is_refused(server, film, tmp_path, request, wrong):
     if which == "moto" or (which == "s3rver" and wrong == "secret_access_key"):
         pytest.skip("this one takes any")
     storage = make_storage(server.config(**{wrong: "wrong"}), tmp_path)
-    with pytest.raises(StorageError, match="our key|or the key"):
+    with pytest.raises(StorageError, match=r"our key|or the key"):
         await storage.put_file(film, PATH)
     assert film.read_bytes() == CONTENT
 
