@@ -31,6 +31,7 @@ _MATRICES = {
     10: Colorspace.BT2020,
 }
 ASPECT_SLACK = 0.01  # so much stretching is rounding to even pixels
+CUT_AFTER = 1.2  # so much too large a picture is scaled as a whole and cut then: cutting a frame costs 12 us
 MAX_SOURCE_PIXELS = 8192 * 8192  # a decoder that says more is refused
 
 
@@ -109,6 +110,10 @@ class Scaler:
         if abs(aspect / wanted - 1) <= ASPECT_SLACK:
             return self._scaled(frame, width, height, colors)
         if fit == "cover":
+            over = fitted(frame.width, frame.height, (width, height), "cover")
+            if over[0] * over[1] <= width * height * CUT_AFTER:
+                left, top = (over[0] - width) // 4 * 2, (over[1] - height) // 4 * 2
+                return self._scaled(frame, *over, colors).cut(Rect(left, top, width, height))
             if frame.format.name not in ("yuv420p", "yuvj420p"):
                 frame, colors = self._reformat(frame, frame.width, frame.height, colors), {}
             return self._scaled(_middle(frame, wanted), width, height, colors)
