@@ -114,6 +114,20 @@ async def test_what_was_being_sent_when_the_server_was_killed_is_sent_again(tmp_
                     await asyncio.sleep(0.05)
 
 
+async def test_the_end_of_a_server_is_told_before_it_is_gone(tmp_path: Path):
+    async with running_receiver() as receiver:
+        with start(tmp_path) as server:
+            await learn_keys(server, receiver)
+            room = {"webhook": {"endPoint": receiver.url, "events": ["session-*"]}}
+            room_id = (await ask(server, "POST", "/v2/rooms", json=room))["roomId"]
+            async with aiohttp.ClientSession() as http, http.ws_connect(f"{server.url}/v2/signal", autoclose=False) as ws:
+                await Client(ws).request("join", token=make_token(), roomId=room_id, participantId="ada")
+                ending = asyncio.create_task(asyncio.to_thread(server.stop))
+                ended = await receiver.wait_for("session-ended")
+                assert await ending == 0
+    assert ended.data["reason"]["name"] == "SERVER_SHUTDOWN"
+
+
 async def test_a_session_that_was_cut_off_is_told_to_have_ended(tmp_path: Path):
     async with running_receiver() as receiver:
         with start(tmp_path) as server:

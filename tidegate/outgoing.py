@@ -22,6 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from tidegate.config.model import OutgoingConfig
 
 DEFAULT_PORTS = {"https": 443, "http": 80, "rtmp": 1935, "rtmps": 443}
+WEB_SCHEMES = frozenset({"http", "https"})
 # Global unicast IPv6 (RFC 4291 section 2.4) without what is no place of its own: IETF assignments (Teredo among them),
 # documentation, 6to4 (it wraps IPv4 addresses). NAT64, IPv4-mapped, unique local, link-local, multicast are outside 2000::/3.
 PUBLIC_IPV6 = ip_network("2000::/3")
@@ -92,6 +93,8 @@ class OutgoingGuard:
         Redirects are not to be followed with it: the next address needs a session of its own. OutgoingRefused, OSError.
         """
         host, port, scheme = split_url(url)
+        if scheme not in WEB_SCHEMES:
+            raise OutgoingRefused("not an http or https address")
         addresses = await self.resolve(host, port, scheme)
         # A literal address bypasses aiohttp's resolver; it was checked as it stands, so it is pinned by itself.
         connector = aiohttp.TCPConnector(

@@ -64,6 +64,8 @@ from tidegate.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+LAST_WEBHOOKS = 1.0  # seconds for the webhooks of meetings that the server's end has ended; the next start sends the rest
+
 STORING = 10.0  # seconds that finished files get to reach their storage when the node ends
 
 
@@ -288,6 +290,7 @@ class Node:
         await self.egress.drain(self.config.workers.stop_timeout + STORING)
         await self.recorder.flush()
         await self.events.close()
+        await self.deliverer.settle(LAST_WEBHOOKS)
         self.bus.close()
 
     def _raw_handlers(self) -> dict[str, routes.RawHandler]:

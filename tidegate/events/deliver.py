@@ -61,6 +61,7 @@ class Deliverer:
         self._wall = wall
         self._random = random
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
         self._swept = 0.0
         self.endpoints = Endpoints(config.concurrency)
         self.under_way = 0
@@ -72,7 +73,17 @@ class Deliverer:
         self._counted = 0.0
 
     def wake(self) -> None:
+        self._idle.clear()
         self._wake.set()
+
+    async def settle(self, patience: float) -> None:
+        """At the end of the node: let leave what does so within `patience` seconds. The rest is sent by the next start."""
+        self.wake()
+        try:
+            async with asyncio.timeout(patience):
+                await self._idle.wait()
+        except TimeoutError:
+            pass
 
     async def run(self) -> None:
         """Until cancelled; what is being sent then is sent again by the next start."""
@@ -80,9 +91,12 @@ class Deliverer:
             while True:
                 self._wake.clear()
                 try:
-                    for claimed, probe in await self._claim():
+                    batch = await self._claim()
+                    for claimed, probe in batch:
                         group.create_task(self._attempt(claimed, probe), name="webhook")
                         self._wake.set()  # there may be more
+                    if not self.under_way and not self._wake.is_set():
+                        self._idle.set()
                     pause = 0.0 if self._wake.is_set() else await self._pause()
                 except Exception:
                     log.exception("webhooks wait for the store")

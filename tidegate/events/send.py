@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin
 
@@ -26,11 +26,12 @@ BECOMES_GET = frozenset({300, 301, 302, 303})
 
 
 class Sender:
-    """`timeout`: seconds for the whole attempt, names and redirects included."""
+    """`timeout`: seconds for the whole attempt, names and redirects included. `wall`: Unix seconds."""
 
-    def __init__(self, guard: OutgoingGuard, timeout: float) -> None:
+    def __init__(self, guard: OutgoingGuard, timeout: float, wall: Callable[[], float] = time.time) -> None:
         self._guard = guard
         self._timeout = timeout
+        self._wall = wall
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
         """Never raises for what the receiver, its name or its address does."""
@@ -62,13 +63,20 @@ class Sender:
             ):
                 status, location = response.status, response.headers.get("Location")
                 if status in KEEPS_POST and location:
-                    url = urljoin(url, location)
+                    url = _next(url, location)
                     continue
                 answer = await _read_head(response)
-                retry_after = _seconds(response.headers.get("Retry-After"))
+                retry_after = _seconds(response.headers.get("Retry-After"), self._wall())
                 response.close()  # whatever else it says is not read
             return Outcome(status, _error(status), answer, retry_after)
         return Outcome(status, f"redirects more than {MAX_REDIRECTS} times")
+
+
+def _next(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise OutgoingRefused("it redirects to what is not an address") from None
 
 
 def _words(error: OSError) -> str:
@@ -97,7 +105,7 @@ async def _read_head(response: aiohttp.ClientResponse) -> str:
     return scrub(head.decode("utf-8", "replace"))
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def _seconds(retry_after: str | None, now: float) -> float | None:
     """RFC 9110 section 10.2.3: seconds, or a date."""
     if retry_after is None:
         return None
@@ -109,4 +117,4 @@ def _seconds(retry_after: str | None) -> float | None:
         return None
     if moment.tzinfo is None:
         return None
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return max(0.0, moment.timestamp() - now)

@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +200,27 @@ async def test_a_redirect_to_a_forbidden_address_is_not_followed(store, wall, rs
         await post.deliver()
     [attempt] = await post.attempts()
     assert attempt.error.startswith("refused by this server") and heard == [] and len(receiver.seen) == 1
+
+
+@pytest.mark.parametrize("location", ["rtmp://93.184.216.34/live", "file:///etc/passwd", "http://[::1", "//", "http://169.254.169.254/latest/"])
+async def test_redirects_to_nowhere(post, receiver, location):
+    receiver.answer = web.Response(status=307, headers={"Location": location})
+    await post.write("a", receiver.url)
+    await post.deliver()
+    [attempt] = await post.attempts()
+    assert attempt.error.startswith("refused by this server") and len(receiver.seen) == 1
+
+
+async def test_a_retry_after_that_is_a_date(post, receiver):
+    when = datetime.fromtimestamp(post.wall.time + 300, UTC)
+    receiver.script.append(web.Response(status=503, headers={"Retry-After": format_datetime(when, usegmt=True)}))
+    receiver.script.append(web.Response(status=503, headers={"Retry-After": "soon"}))
+    await post.write("a", receiver.url)
+    await post.deliver()
+    assert await post.deliver(after=290) == 0
+    assert await post.deliver(after=11) == 1
+    assert await post.deliver(after=30) == 1, "what is neither seconds nor a date counts for nothing"
+    assert await post.states() == ["delivered"]
 
 
 async def test_redirects_have_an_end(post, receiver):
