@@ -189,7 +189,7 @@ class Node:
             random_bytes=os.urandom,
             public_url=config.http.public_url,
         )
-        self.disk_guard = DiskGuard((work_dir, config.data_dir), min_free_mb=config.recording.min_free_mb)
+        self.disk_guard = DiskGuard((work_dir, self.storage.root or config.data_dir), min_free_mb=config.recording.min_free_mb)
         self.egress = Egress(
             plane,
             max_restarts=config.workers.max_restarts,

@@ -29,7 +29,8 @@ class DiskStorage:
     """`root` is made when the first file comes."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root: Path | None = root
+        self._root = root
 
     async def put_file(self, local: Path, path: str) -> Stored:
         return await self._in_thread(self._put, local, path)
@@ -47,10 +48,7 @@ class DiskStorage:
         return None
 
     def local_path(self, path: str) -> Path | None:
-        return self.root / checked(path)
-
-    async def free_bytes(self) -> int | None:
-        return await self._in_thread(self._free)
+        return self._root / checked(path)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         try:
@@ -61,7 +59,7 @@ class DiskStorage:
             raise StorageError(f"the disk says: {error.strerror}") from error
 
     def _put(self, local: Path, path: str) -> Stored:
-        target = self.root / checked(path)
+        target = self._root / checked(path)
         try:
             size = local.stat().st_size
         except FileNotFoundError:
@@ -89,13 +87,13 @@ class DiskStorage:
 
     def _find(self, path: str) -> Stored | None:
         try:
-            return Stored(path, (self.root / checked(path)).stat().st_size)
+            return Stored(path, (self._root / checked(path)).stat().st_size)
         except FileNotFoundError:
             return None
 
     def _fetch(self, path: str, local: Path) -> None:
         """A second name for the same bytes where the file system can, so that nothing is copied."""
-        source = self.root / checked(path)
+        source = self._root / checked(path)
         try:
             os.link(source, local)
         except FileNotFoundError:
@@ -104,19 +102,13 @@ class DiskStorage:
             shutil.copyfile(source, local)
 
     def _delete(self, path: str) -> None:
-        target = self.root / checked(path)
+        target = self._root / checked(path)
         target.unlink(missing_ok=True)
         for folder in target.parents:  # those that it leaves empty
-            if folder == self.root or not folder.is_relative_to(self.root):
+            if folder == self._root or not folder.is_relative_to(self._root):
                 break
             with suppress(OSError):
                 folder.rmdir()
-
-    def _free(self) -> int:
-        folder = self.root
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
-        return shutil.disk_usage(folder).free
 
 
 def _sync(path: Path) -> None:

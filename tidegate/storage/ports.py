@@ -34,6 +34,9 @@ def disposition(how: str, name: str) -> str:
 class Storage(Protocol):
     """Never blocks the loop. Raises StorageError, and FileNotFoundError for a local file that is not there."""
 
+    root: Path | None
+    """The folder on this machine's disk that files fill; None when they are elsewhere."""
+
     async def put_file(self, local: Path, path: str) -> Stored:
         """Keep a finished file; it leaves `local` once it is safe here, never before. Overwrites what has that path.
 
@@ -59,8 +62,4 @@ class Storage(Protocol):
 
     def local_path(self, path: str) -> Path | None:
         """Where the file is on this machine's disk; None when it is elsewhere."""
-        ...
-
-    async def free_bytes(self) -> int | None:
-        """What still fits; None: nobody knows, or it has no end."""
         ...

@@ -31,6 +31,8 @@ FEW_RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}  #
 class ObjectStorage:
     """A bucket, or a part of it."""
 
+    root: Path | None = None
+
     def __init__(self, store: S3Store) -> None:
         self._store = store
 
@@ -113,9 +115,6 @@ class ObjectStorage:
         return await _said(obstore.sign_async(self._store, "GET", str(checked(path)), seconds))
 
     def local_path(self, path: str) -> Path | None:
-        return None
-
-    async def free_bytes(self) -> int | None:
         return None
 
 
