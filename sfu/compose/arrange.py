@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from sfu.compose import layout as lay
 from sfu.compose.layout import Box, Fit, Layout
@@ -61,7 +62,8 @@ class Cell:
 
     rect: Rect
     show: Camera | Share | lay.ShowText | lay.ShowImage | None
-    fit: Fit = "cover"
+    fit: Fit | Literal["auto"] = "auto"
+    """`auto` covers, but shows an upright picture in a wide tile as a whole: its face is not in the middle."""
     radius: int = 0
     border_color: str = "#ffffff"
     border_width: int = 0
@@ -257,7 +259,7 @@ class _Named:
 
 
 def _person(who: str, rect: Rect, radius: int) -> Cell:
-    return Cell(rect, Camera(who), "cover", radius, key=("camera", who))
+    return Cell(rect, Camera(who), "auto", radius, key=("camera", who))
 
 
 def _shares(layout: Layout, cast: Cast) -> list[str]:
@@ -297,7 +299,7 @@ def _boxes(layout: Layout, cast: Cast, width: int, height: int, seen: tuple[str,
 
 def _cell(box: Box, index: int, item: Camera | Share | None, width: int, height: int) -> Cell | None:
     show: Camera | Share | lay.ShowText | lay.ShowImage | None = item
-    default: Fit = "cover"
+    default: Fit | Literal["auto"] = "auto"
     key: tuple[str, str] = ("box", str(index))
     if isinstance(box.show, lay.ShowText | lay.ShowImage):
         show, default = box.show, "contain"

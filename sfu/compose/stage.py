@@ -250,7 +250,9 @@ class Stage:
             else:
                 try:
                     loaded = art.load_image(self._directory, cell.show.name)
-                    drawn = art.fitted_image(loaded, width, height, cell.fit, cell.radius)
+                    drawn = art.fitted_image(
+                        loaded, width, height, "cover" if cell.fit == "cover" else "contain", cell.radius
+                    )
                 except ValueError as error:
                     self._warn(str(error))
                     drawn = np.zeros((height, width, 4), np.uint8)

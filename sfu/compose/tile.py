@@ -12,7 +12,10 @@ import numpy as np
 from sfu.compose import art
 from sfu.compose.arrange import Camera, Cell, Rect, Share
 from sfu.compose.canvas import YUV, Picture, Scaler, yuv
+from sfu.compose.layout import Fit
 from sfu.compose.messages import SourceName
+
+UPRIGHT = 0.5  # a picture of less than this part of its tile's shape is a phone held upright
 
 
 @dataclass(slots=True, eq=False)
@@ -136,12 +139,18 @@ class Tile:
 
     def _filmed(self, source: Source, frame: av.VideoFrame, width: int, height: int) -> Picture | None:
         try:
-            return self._scaler.scale(frame, width, height, self.cell.fit, yuv(self.style.theme.tile))
+            return self._scaler.scale(frame, width, height, self._fit(frame), yuv(self.style.theme.tile))
         except (av.FFmpegError, ValueError, MemoryError) as error:
             if not source.is_refused:
                 source.is_refused = True
                 self._warn(f"track {source.track_id}: a picture cannot be shown ({type(error).__name__})")
             return None
+
+    def _fit(self, frame: av.VideoFrame) -> Fit:
+        if self.cell.fit != "auto":
+            return self.cell.fit
+        width, height = (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
+        return "contain" if width * self.rect.height < UPRIGHT * height * self.rect.width else "cover"
 
     def _drawn(self, width: int, height: int) -> Picture:
         """Initials; plain where there is nobody, or where a screen has not come yet. Drawn in the tile's own size only."""

@@ -100,7 +100,7 @@ def test_no_picture_is_the_placeholder() -> None:
 def test_a_change_of_size_or_shape_costs_its_own_tile_only() -> None:
     made = stage(4)
     before = look(made)
-    for size in ((1, 1), (640, 480), (16, 2000), (4096, 2160), (320, 180)):
+    for size in ((1, 1), (640, 480), (2000, 16), (4096, 2160), (320, 180)):
         made.set_frame("c2", plain(COLORS[5], *size))
         after = look(made)
         rect = rects(made)[2]
@@ -108,6 +108,24 @@ def test_a_change_of_size_or_shape_costs_its_own_tile_only() -> None:
         inside = np.zeros(after.shape[:2], bool)
         inside[rect.y : rect.bottom, rect.x : rect.right] = True
         assert np.array_equal(after[~inside], before[~inside])
+
+
+def test_a_phone_held_upright_is_shown_whole() -> None:
+    made = stage(4, show_names=False)
+    made.set_frame("c0", plain(COLORS[0], 360, 640))
+    picture, rect = look(made), rects(made)[0]
+    assert is_near(picture[rect.y + 3, middle(rect)[1]], COLORS[0]) and is_near(picture[middle(rect)], COLORS[0])
+    assert is_near(picture[middle(rect)[0], rect.x + 20], DARK.tile)
+    made.set_frame("c0", plain(COLORS[0], 480, 480))
+    assert is_near(look(made)[middle(rect)[0], rect.x + 20], COLORS[0])
+
+
+def test_a_box_may_cut_a_phone_held_upright() -> None:
+    box = {"x": 0, "y": 0, "width": 1, "height": 1, "show": {"person": 0}, "showName": False}
+    for fit, color in (({}, DARK.tile), ({"fit": "cover"}, COLORS[0]), ({"fit": "contain"}, DARK.tile)):
+        made = stage(1, layout={"boxes": [box | fit]})
+        made.set_frame("c0", plain(COLORS[0], 360, 640))
+        assert is_near(look(made)[360, 20], color)
 
 
 def test_a_picture_that_cannot_be_scaled_costs_its_own_tile_and_one_warning() -> None:
