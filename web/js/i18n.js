@@ -50,6 +50,11 @@ export function formatTime(date) {
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(date);
 }
 
+/** "14:00" @param {Date} date */
+export function formatHour(date) {
+  return new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(date);
+}
+
 /** "yesterday", "3 hours ago" @param {Date} date */
 export function formatAgo(date) {
   const seconds = (date.getTime() - Date.now()) / 1000;

@@ -14,7 +14,7 @@ const NAME_SHARE = 0.07; // of the tile's shorter side; smaller than this on the
  * @param {{layout: any, theme?: string, orientation?: string}} config
  * @param {import("./arrange.js").Cast} cast
  * @param {(id: string) => string} nameOf
- * @param {string} [label] for screen readers; without one it is hidden from them
+ * @param {string} [label] for screen readers; without one it is small, without names, and hidden from them
  * @returns {SVGElement}
  */
 export function sketch({ layout, theme = "DARK", orientation = "landscape" }, cast, nameOf, label) {
@@ -25,11 +25,11 @@ export function sketch({ layout, theme = "DARK", orientation = "landscape" }, ca
   return makeSvg(
     "svg", { viewBox: `0 0 ${width} ${height}`, class: "sketch", ...attributes },
     makeSvg("rect", { width, height, fill: colors.ground }),
-    ...arrange(layout, cast, width, height).map((cell) => drawCell(cell, colors, nameOf)),
+    ...arrange(layout, cast, width, height).map((cell) => drawCell(cell, colors, nameOf, Boolean(label))),
   );
 }
 
-function drawCell(cell, colors, nameOf) {
+function drawCell(cell, colors, nameOf, named) {
   const { x, y, width, height, kind } = cell;
   const side = Math.min(width, height);
   const frame = { x, y, width, height, rx: Math.min(10, side / 8) };
@@ -47,7 +47,7 @@ function drawCell(cell, colors, nameOf) {
     parts.push(makeSvg("circle", { cx: middle.x, cy: middle.y, r: side * 0.24, fill: `hsl(${hue} 50% 42%)` }));
     parts.push(makeSvg("text", { ...middle, "font-size": side * 0.2, "font-weight": 600, fill: "#fff" }, initials));
   }
-  if (side * NAME_SHARE > 12) {
+  if (named && side * NAME_SHARE > 12) {
     const size = Math.min(side * NAME_SHARE, 34);
     parts.push(makeSvg("text", { x: x + size * 0.8, y: y + height - size * 0.8, "font-size": size, fill: "#fff" }, clip(name, width / (size / 34))));
   }

@@ -6,6 +6,10 @@ import { byId, drawIcons, make } from "./dom.js";
 import { formatAgo, t, translate } from "./i18n.js";
 import { forgetRooms, recentRooms } from "./memory.js";
 import { problemWords } from "./problems.js";
+import { Sections } from "./sections.js";
+
+/** @type {Sections} */
+let sections;
 
 const problem = (text) => (byId("start-problem").textContent = text);
 
@@ -20,6 +24,7 @@ function show(mode) {
   byId("meet").hidden = mode === "signed-out";
   byId("sign-out").hidden = mode !== "signed-in";
   byId("dev-note").hidden = mode !== "dev";
+  sections.allow(mode !== "signed-out");
   if (mode === "signed-out") byId("key").focus();
   else showRecent();
 }
@@ -85,6 +90,7 @@ async function main() {
   translate(document);
   drawIcons(document);
   document.title = t("start.title");
+  sections = new Sections();
   byId("new").addEventListener("click", create);
   byId("join").addEventListener("submit", join);
   byId("code").addEventListener("input", () => byId("code").removeAttribute("aria-invalid"));
