@@ -1,4 +1,4 @@
-"""`tidegate doctor`: prints the findings of `tidegate/doctor.py`."""
+"""`tidegate doctor`: prints the findings of `tidegate/doctor/`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def doctor(
 ) -> None:
     """Check this machine, and say what to do.
 
-    Looks at ports, addresses, certificate, codecs, disk, clock and limits. Give it the options and variables of
-    `tidegate serve`, before a start or beside the running server. Exit code 1 when something would keep the server from
-    working.
+    Looks at ports, addresses, certificate, clock and limits; makes a test recording of a second, tries the storage with a
+    small file, and looks at disk, links and webhooks. Give it the options and variables of `tidegate serve`, before a start
+    or beside the running server. Exit code 1 when something would keep the server from working.
     """
     flags = {
         "data_dir": data_dir,

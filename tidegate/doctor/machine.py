@@ -1,34 +1,25 @@
-"""Looks at a machine with the eyes of `tidegate serve`, and says what to do about what it finds.
-
-Every check is one function from the configuration to findings; none changes anything. Codecs are looked at in a child
-process: the node never loads them.
-"""
+"""Checks of what every call needs: folders, ports, addresses, certificate, clock, limits."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import http.client
-import json
 import os
 import resource
-import shutil
 import socket
 import ssl
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
 
 from media.errors import ConfigError
 from tidegate.config.model import Config
+from tidegate.doctor.findings import Finding, Status
 
-LOW_DISK_BYTES = 2 << 30  # a recording at 2 Mbit/s writes about 1 GB an hour
 LOW_FILES = 4096  # a socket for each browser, and the store's files
 LOW_RECEIVE_BUFFER = 1 << 20  # a burst of keyframes from 50 publishers
 CERTIFICATE_DAYS = 14
@@ -36,45 +27,6 @@ EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # no clock of a running server is b
 RUNNING_TIMEOUT = 1.0  # a server on this machine answers at once
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
 TIMEX_BYTES = 256  # struct timex has 208 on 64-bit machines
-CODECS = ("libx264", "libvpx", "libopus", "aac")
-CODEC_PROBE = (
-    "import av,json,sys\n"
-    "out={}\n"
-    "for name in sys.argv[1:]:\n"
-    "    try: av.codec.Codec(name,'w'); out[name]=True\n"
-    "    except Exception: out[name]=False\n"
-    "print(json.dumps([av.__version__,out]))"
-)
-
-
-Status = Literal["ok", "note", "fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`fail` keeps the server from working, `note` is worth knowing."""
-
-    status: Status
-    subject: str
-    words: str
-    advice: str = ""
-
-
-def examine(config: Config) -> Iterator[Finding]:
-    """Every check, in the order in which a start would meet them."""
-    checks: tuple[Callable[[Config], Iterator[Finding]], ...] = (
-        check_python,
-        check_data_dir,
-        check_disk,
-        check_ports,
-        check_addresses,
-        check_tls,
-        check_codecs,
-        check_clock,
-        check_limits,
-    )
-    for check in checks:
-        yield from check(config)
 
 
 def check_python(config: Config) -> Iterator[Finding]:
@@ -98,18 +50,6 @@ def check_data_dir(config: Config) -> Iterator[Finding]:
         yield Finding("fail", "first key", str(error), f"chmod 600 {config.keys_path}, or remove it to have a new one made")
         return
     yield Finding("ok", "first key", credentials.api_key if credentials else "made at the first start")
-
-
-def check_disk(config: Config) -> Iterator[Finding]:
-    path = config.data_dir.absolute()
-    while not path.exists():
-        path = path.parent
-    free = shutil.disk_usage(path).free
-    words = f"{free / (1 << 30):.1f} GiB free at {path}"
-    if free < LOW_DISK_BYTES:
-        yield Finding("note", "disk", words, "recordings need about 1 GiB an hour: free some, or give another --data-dir")
-    else:
-        yield Finding("ok", "disk", words)
 
 
 def check_ports(config: Config) -> Iterator[Finding]:
@@ -219,20 +159,6 @@ def certificate_days_left(path: Path, wall: float) -> float:
 
     certificate = x509.load_pem_x509_certificate(path.read_bytes())
     return (certificate.not_valid_after_utc.timestamp() - wall) / 86400
-
-
-def check_codecs(config: Config) -> Iterator[Finding]:
-    try:
-        run = subprocess.run([sys.executable, "-c", CODEC_PROBE, *CODECS], capture_output=True, text=True, timeout=60)
-        version, found = json.loads(run.stdout)
-    except (OSError, subprocess.TimeoutExpired, ValueError):
-        yield Finding("fail", "codecs", "PyAV cannot be loaded", f"{sys.executable} -m pip install --force-reinstall av")
-        return
-    missing = [name for name, is_there in found.items() if not is_there]
-    if missing:
-        yield Finding("note", "codecs", f"PyAV {version} lacks {', '.join(missing)}", "install PyAV's own wheel: calls work, recording will not")
-    else:
-        yield Finding("ok", "codecs", f"PyAV {version} with {', '.join(found)}; {ssl.OPENSSL_VERSION}")
 
 
 def check_clock(config: Config) -> Iterator[Finding]:

@@ -1,18 +1,16 @@
-import json
 import os
 import resource
 import socket
-import subprocess
 import threading
 import time
-from collections import namedtuple
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from tests.support.certificates import write_certificate
-from tidegate import doctor, keysfile
+from tidegate import keysfile
 from tidegate.config.model import Config, HttpConfig, RtcConfig, RtmpConfig
+from tidegate.doctor import machine as doctor
 
 
 def only(findings):
@@ -107,14 +105,6 @@ def test_a_key_file_that_others_can_read_fails(tmp_path):
     assert statuses(doctor.check_data_dir(config))["first key"] == "fail"
 
 
-def test_little_disk_is_noted(tmp_path, monkeypatch):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage(0, 0, doctor.LOW_DISK_BYTES))
-    assert only(doctor.check_disk(Config(data_dir=tmp_path / "a" / "b"))).status == "ok"
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage(0, 0, doctor.LOW_DISK_BYTES - 1))
-    assert only(doctor.check_disk(Config(data_dir=tmp_path))).status == "note"
-
-
 @pytest.mark.parametrize(
     ("config", "addresses", "noted"),
     [
@@ -144,23 +134,6 @@ def test_a_certificate_that_cannot_serve_fails(tmp_path):
     config = Config(http=HttpConfig(tls_cert=str(tmp_path / "absent.pem"), tls_key=str(tmp_path / "key.pem")))
     assert only(doctor.check_tls(config)).status == "fail"
     assert list(doctor.check_tls(Config())) == []
-
-
-def probe_answers(monkeypatch, text):
-    monkeypatch.setattr(doctor.subprocess, "run", lambda *args, **kwargs: subprocess.CompletedProcess(args, 0, text, ""))
-
-
-def test_codecs_that_are_missing_are_named(monkeypatch):
-    probe_answers(monkeypatch, json.dumps(["18.1", {"libx264": True, "libopus": False}]))
-    finding = only(doctor.check_codecs(Config()))
-    assert finding.status == "note" and "libopus" in finding.words and "libx264" not in finding.words
-    probe_answers(monkeypatch, "")
-    assert only(doctor.check_codecs(Config())).status == "fail"
-
-
-@pytest.mark.slow
-def test_this_installation_has_its_codecs():
-    assert only(doctor.check_codecs(Config())).status == "ok"
 
 
 def test_a_clock_that_cannot_be_fails_and_an_unsynchronised_one_is_noted(monkeypatch):
