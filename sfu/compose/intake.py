@@ -51,6 +51,8 @@ class Intake:
         self._screen = screen
         self._costs = costs
         self._tracks: dict[str, _Track] = {}
+        self.wanted: frozenset[str] = frozenset()
+        """Video tracks that are decoded, as of the last `pull`: in the picture, or expected there."""
         self._expected: dict[str, float] = {}  # video tracks that the stage will want: until when we say so
         self.receive_datagram: Callable[..., None] = self.table.receive_datagram
 
@@ -101,12 +103,13 @@ class Intake:
         """Everything due at `now` is decoded, and shown or heard."""
         warnings: list[Warned] = []
         self._expected = {name: until for name, until in self._expected.items() if until > now}
-        wanted = self._screen.wanted_tracks() if self._screen is not None else frozenset()
+        if self._screen is not None:
+            self.wanted = self._screen.wanted_tracks() | self._expected.keys()
         for track_id, track in self._tracks.items():
             if track.audio is not None:
                 self._pull_audio(track_id, track, now)
             else:
-                track.source.set_shown(track_id in wanted or track_id in self._expected)
+                track.source.set_shown(track_id in self.wanted)
                 self._pull_video(track_id, track, now)
             warning = self._warning(track_id, track, now)
             if warning is not None:
