@@ -220,6 +220,13 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class PicturesWanted:
+    """The video tracks that are in the picture, or about to be; told whenever they change. Others need not be sent."""
+
+    track_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something costs this source, and it only: garbage, a codec we do not decode."""
 
@@ -252,4 +259,4 @@ CONTROLS = (
     SceneChanged,
     Stop,
 )
-REPORTS = (Started, FileOpened, Progress, Warned, Done, Failed)
+REPORTS = (Started, FileOpened, Progress, PicturesWanted, Warned, Done, Failed)

@@ -26,6 +26,7 @@ from sfu.compose.messages import (
     FileOpened,
     PersonJoined,
     PersonLeft,
+    PicturesWanted,
     PinsChanged,
     Progress,
     SceneChanged,
@@ -69,6 +70,7 @@ class Composition:
         self._controls: deque[tuple[float, Any]] = deque()  # with the media time at which they act
         self._added: dict[str, float] = {}  # tracks, and when they came
         self._frame = 0  # the next one
+        self._wanted: frozenset[str] = frozenset()  # as last told
         self._end: int | None = None  # frames in all
         self._dropped = 0
         self._phase = self._run
@@ -213,6 +215,10 @@ class Composition:
         scaled = stage.seconds["scale"] - scaled
         self._costs.add("scale", scaled)
         self._costs.add("blend", -scaled)
+        wanted = stage.wanted_tracks()
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._reports.append(PicturesWanted(tuple(sorted(wanted))))
         for text in stage.take_warnings():
             self._reports.append(Warned(text))
         with self._costs.of("encode"):

@@ -19,6 +19,7 @@ from sfu.compose.messages import (
     Failed,
     FileInfo,
     FileOpened,
+    PicturesWanted,
     Progress,
     Scene,
     SceneChanged,
@@ -180,6 +181,9 @@ class Run:
                 attempt.began = attempt.began or report.at
             case Progress():
                 self.progress = report
+            case PicturesWanted():
+                if attempt.seat is not None:
+                    attempt.seat.show_only(report.track_ids)
             case Warned():
                 log.warning("pipeline %s: %s", self.what.spec.id, report.text)
             case Done():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from media.codecs import Kind
 from media.errors import PeerError
 from sfu.compose.messages import (
     PersonJoined,
@@ -34,6 +35,7 @@ from sfu.meeting.permissions import Grants, Source
 from sfu.meeting.room import Room
 from tidegate.workers.handle import Worker
 
+FEW = 12  # cameras that are all sent, wanted or not: whoever comes into the picture is there at once
 RECORDER = Grants(join=True, subscribe=True, hidden=True, recorder=True)
 
 Choice = Callable[[str, Source], bool]
@@ -54,6 +56,7 @@ class Seat:
         self._me: Participant | None = None
         self._listener: Listener | None = None
         self._tracks: dict[str, bool] = {}  # told to the worker: muted
+        self._pictures: dict[str, bool] = {}  # video tracks of them: sent
 
     @property
     def session_id(self) -> str:
@@ -109,11 +112,14 @@ class Seat:
             case ListenerTrackAdded(inner_id=self._me.inner_id):
                 track = event.track
                 self._tracks[track.track_id] = track.muted
+                if track.kind is Kind.VIDEO:
+                    self._pictures[track.track_id] = True
                 send(SourceAdded(
                     track.track_id, event.owner_id, track.source.value, track.kind, event.ssrc, event.codecs,
                     track.muted, track.width, track.height,
                 ))  # fmt: skip
             case ListenerTrackRemoved(inner_id=self._me.inner_id):
+                self._pictures.pop(event.track_id, None)
                 if self._tracks.pop(event.track_id, None) is not None:
                     send(SourceRemoved(event.track_id))
             case TrackMuted():
@@ -132,6 +138,18 @@ class Seat:
                 send(SpeakersChanged(event.participant_id, event.order))
             case PinChanged():
                 self._tell_pins()
+
+    def show_only(self, track_ids: tuple[str, ...]) -> None:
+        """In a large room, send the worker the pictures that it shows; of muted ones nothing comes anyway."""
+        if self._me is None:
+            return
+        conference, now = self._server.conference, self._server.now()
+        for track_id, is_sent in self._pictures.items():
+            sent = len(self._pictures) <= FEW or track_id in track_ids or self._tracks[track_id]
+            if sent != is_sent:
+                self._pictures[track_id] = sent
+                conference.want(self._me, track_id, enabled=sent, now=now)
+        self._server.pump()
 
     def _tell_person(self, participant_id: str, name: str, mode: Mode, hidden: bool) -> None:
         """Whoever can be seen. An audience is not."""

@@ -190,6 +190,8 @@ def test_who_is_not_in_the_picture_is_not_decoded(tmp_path: Path) -> None:
     world.stop()
     assert is_near(color_at(pictures(recorded(tmp_path))[-3][1], 0.5, 0.5), BLUE)
     assert any(2.0 <= at < 2.1 for at in world.asked(2))
+    wanted = [report.track_ids for report in world.said(messages.PicturesWanted)]
+    assert ("cam-ann",) in wanted and ("cam-bob",) in wanted[wanted.index(("cam-ann",)) :]
 
 
 def test_a_track_of_the_same_id_may_come_back_at_once(tmp_path: Path) -> None:
