@@ -79,6 +79,11 @@ class Nginx:
             self._process.wait()
             self._process = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def log(self) -> str:
         path = self.home / "error.log"
         return path.read_text(errors="replace") if path.exists() else ""
