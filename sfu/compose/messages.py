@@ -205,6 +205,14 @@ class FileOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class FileFailed:
+    """Nothing can be written to it any more; other outputs go on. What is in it stays, and `Done` names it."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Each second. Shares are of one core, since the last one; `lag` is how far the encoder is behind the clock."""
 
@@ -259,4 +267,4 @@ CONTROLS = (
     SceneChanged,
     Stop,
 )
-REPORTS = (Started, FileOpened, Progress, PicturesWanted, Warned, Done, Failed)
+REPORTS = (Started, FileOpened, FileFailed, Progress, PicturesWanted, Warned, Done, Failed)

@@ -23,6 +23,7 @@ from sfu.compose.messages import (
     CompositionSpec,
     Done,
     Failed,
+    FileFailed,
     FileOpened,
     PersonJoined,
     PersonLeft,
@@ -215,7 +216,7 @@ class Composition:
         scaled = stage.seconds["scale"] - scaled
         self._costs.add("scale", scaled)
         self._costs.add("blend", -scaled)
-        wanted = stage.wanted_tracks()
+        wanted = self._intake.wanted
         if wanted != self._wanted:
             self._wanted = wanted
             self._reports.append(PicturesWanted(tuple(sorted(wanted))))
@@ -250,7 +251,8 @@ class Composition:
                 alive += 1
             elif output.name not in self._ended:
                 self._ended.add(output.name)
-                self._reports.append(Warned(f"{output.name} ended: {error}"))
+                is_file = output.path is not None
+                self._reports.append(FileFailed(output.name, error) if is_file else Warned(f"{output.name} ended: {error}"))
         if not alive and self._outputs and self._end is None:
             self._end = self._frame
 

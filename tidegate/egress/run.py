@@ -17,6 +17,7 @@ from sfu.compose.messages import (
     CompositionSpec,
     Done,
     Failed,
+    FileFailed,
     FileInfo,
     FileOpened,
     PicturesWanted,
@@ -184,6 +185,9 @@ class Run:
             case PicturesWanted():
                 if attempt.seat is not None:
                     attempt.seat.show_only(report.track_ids)
+            case FileFailed():
+                self._error = report.text
+                log.error("pipeline %s: %s cannot be written: %s", self.what.spec.id, report.name, report.text)
             case Warned():
                 log.warning("pipeline %s: %s", self.what.spec.id, report.text)
             case Done():

@@ -172,7 +172,7 @@ def test_a_file_that_breaks_leaves_the_stream_alone(tmp_path: Path) -> None:
     (tmp_path / "taken.flv").write_bytes(os.read(reader, 1 << 20))
     os.close(reader)
     assert len(pictures(tmp_path / "taken.flv")) == 60
-    assert [warning.text for warning in world.said(messages.Warned)] == ["recording.mp4 ended: No space left on device"]
+    assert world.said(messages.FileFailed) == [messages.FileFailed("recording.mp4", "No space left on device")]
     assert world.said(messages.Done)
 
 
