@@ -58,6 +58,7 @@ from tidegate.pages import Pages, web_root
 from tidegate.storage import make_storage, retention
 from tidegate.storage.guard import DiskGuard
 from tidegate.storage.links import Links
+from tidegate.storage.metrics import DiskMetrics
 from tidegate.store import ApiKey, Store, open_store
 from tidegate.workers.metrics import WorkerMetrics
 from tidegate.workers.supervisor import Supervisor
@@ -228,7 +229,8 @@ class Node:
         )
         self._stack.callback(self.whip.close)
         more = (WorkerMetrics(self.supervisor), EgressMetrics(self.egress), WebhookMetrics(self.deliverer))
-        self.metrics = Metrics(self.media, self.signalling, self.recorder, self.bus, *more)
+        disk = DiskMetrics(self.disk_guard)
+        self.metrics = Metrics(self.media, self.signalling, self.recorder, self.bus, *more, disk)
         self.pages = Pages(web_root())
 
     def make_app(self) -> web.Application:

@@ -28,7 +28,7 @@ class DiskGuard:
         self, folders: tuple[Path, ...], *, min_free_mb: int, measure: Callable[[Path], int] = free_bytes
     ) -> None:
         self._folders = folders
-        self._min_free = min_free_mb * MEGABYTE
+        self.min_free = min_free_mb * MEGABYTE
         self._measure = measure
         self.free: int | None = None
         """Bytes, when last looked; for metrics."""
@@ -44,7 +44,7 @@ class DiskGuard:
 
     def ok(self) -> bool:
         """As it was when last looked; before that, yes."""
-        return self.free is None or self.free >= self._min_free
+        return self.free is None or self.free >= self.min_free
 
     async def run(self, on_low: Callable[[], Awaitable[None]]) -> None:
         """Look for ever. `on_low` is awaited each time that it is found low, so that it ends what began since, too."""
