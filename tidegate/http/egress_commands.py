@@ -78,7 +78,7 @@ class EgressCommands:
             )
         if found is None or found.room_id != room.room_id:
             raise Refusal.INVALID_MESSAGE("id: no recording or livestream of this room has it")
-        body = models.ChangeComposition.model_validate({key: value for key, value in params.items() if key != "id"})
+        body = composition.ChangeComposition.model_validate({key: value for key, value in params.items() if key != "id"})
         row = await self._egress.update_composition(found.id, composition.patch(body.config, found.config))
         return {"id": row.id, "config": row.config}
 
