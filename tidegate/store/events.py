@@ -178,10 +178,6 @@ class Events(Repository):
                     found[name]["data"].append({"type": kind, "success": success})
         return found
 
-    async def webhook_summary(self, name: str) -> dict[str, Any]:
-        """Of one subject (a recording, a broadcast...)."""
-        return (await self.webhook_summaries(subjects=[name]))[name]
-
     async def untold_ends(self) -> list[Session]:
         """Sessions that have ended and whose start was told, but not their end: what a killed node leaves."""
         told = select(Event.id).where(Event.session_id == Session.id)
