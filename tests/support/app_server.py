@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,9 +31,10 @@ def app_server_command(kind: str) -> list[str | Path]:
 
 
 @contextmanager
-def start_tidegate(directory: Path, *args: str) -> Iterator[RunningServer]:
+def start_tidegate(directory: Path, *args: str, environment: Mapping[str, str] | None = None) -> Iterator[RunningServer]:
     """`tidegate serve` with the key of the app servers; its data stay in `directory`."""
-    with start_server(TIDEGATE, directory, env=ENV | OUTGOING, args=args) as server:
+    env = ENV | OUTGOING | dict(environment or {})
+    with start_server(TIDEGATE, directory, env=env, args=args) as server:
         yield server
 
 

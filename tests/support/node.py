@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.support.api import read_json
@@ -51,6 +52,16 @@ class RunningNode:
             body = await read_json(response)
             assert response.status == status, (response.status, body)
             return body
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        return self.client.session
+
+    async def is_published(self, room_id: str, name: str) -> bool:
+        """Whether microphone and camera of that participant are there."""
+        room = self.node.media.conference.rooms.get(room_id)
+        person = room.participants.get(name) if room is not None else None
+        return person is not None and sum(track.published for track in person.tracks.values()) == 2
 
     async def room(self, custom_room_id: str = "standup") -> str:
         return (await self.call("POST", "/v2/rooms", json={"customRoomId": custom_room_id}))["roomId"]

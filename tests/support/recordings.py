@@ -16,12 +16,13 @@ import numpy
 
 from tests.support.aiortc_peer import COLOURS, ColourTrack, Publisher, ToneTrack
 from tests.support.node import RunningNode
+from tests.support.served_node import ServedNode
 
 PATIENCE = 40.0  # seconds for what a busy machine may take
 
 
 @asynccontextmanager
-async def publishing(node: RunningNode, room_id: str, name: str, colour: str = "red") -> AsyncIterator[Publisher]:
+async def publishing(node: RunningNode | ServedNode, room_id: str, name: str, colour: str = "red") -> AsyncIterator[Publisher]:
     """Somebody in the room with a coloured picture and a 440 Hz tone, once both are published."""
     async with aiohttp.ClientSession() as http:
         url = f"{node.url}/v2/whip?roomId={room_id}&participantId={name}&displayName={name}"
@@ -29,16 +30,10 @@ async def publishing(node: RunningNode, room_id: str, name: str, colour: str = "
         peer.publish(ColourTrack(colour), ToneTrack())
         try:
             await peer.connect()
-            await until(lambda: _is_published(node, room_id, name))
+            await until(lambda: node.is_published(room_id, name))
             yield peer
         finally:
             await peer.close()
-
-
-async def _is_published(node: RunningNode, room_id: str, name: str) -> bool:
-    room = node.node.media.conference.rooms.get(room_id)
-    person = room.participants.get(name) if room is not None else None
-    return person is not None and sum(track.published for track in person.tracks.values()) == 2
 
 
 async def until(what: Callable[[], Any]) -> Any:
@@ -51,7 +46,7 @@ async def until(what: Callable[[], Any]) -> Any:
             await asyncio.sleep(0.05)
 
 
-async def state_of(node: RunningNode, path: str, *states: str) -> dict[str, Any]:
+async def state_of(node: RunningNode | ServedNode, path: str, *states: str) -> dict[str, Any]:
     """The row of `path` once it is in one of the states."""
 
     async def look() -> dict[str, Any] | None:
@@ -61,8 +56,8 @@ async def state_of(node: RunningNode, path: str, *states: str) -> dict[str, Any]
     return await until(look)
 
 
-async def download(node: RunningNode, url: str, target: Path) -> Path:
-    async with node.client.session.get(f"{node.url}/{url.split('/', 3)[3]}") as answer:
+async def download(node: RunningNode | ServedNode, url: str, target: Path) -> Path:
+    async with node.http.get(f"{node.url}/{url.split('/', 3)[3]}") as answer:
         assert answer.status == 200, await answer.text()
         await asyncio.to_thread(target.write_bytes, await answer.read())
     return target

@@ -47,10 +47,10 @@ class S3:
 
 
 @contextmanager
-def moto_server() -> Iterator[S3]:
+def moto_server(port: int = 0) -> Iterator[S3]:
     from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
