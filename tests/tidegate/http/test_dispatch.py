@@ -120,10 +120,10 @@ async def test_a_key_in_progress_is_a_conflict(api, monkeypatch):
     begun, go = asyncio.Event(), asyncio.Event()
     create = api.store.rooms.create
 
-    async def slow(*args):
+    async def slow(*args, **more):
         begun.set()
         await go.wait()
-        return await create(*args)
+        return await create(*args, **more)
 
     monkeypatch.setattr(api.store.rooms, "create", slow)
     headers = {"Idempotency-Key": "once"}
@@ -138,10 +138,10 @@ async def test_a_caller_who_goes_away_finds_the_answer_later(api, monkeypatch):
     begun, go, made = asyncio.Event(), asyncio.Event(), asyncio.Event()
     create, answer = api.store.rooms.create, api.store.idempotency.answer
 
-    async def slow(*args):
+    async def slow(*args, **more):
         begun.set()
         await go.wait()
-        return await create(*args)
+        return await create(*args, **more)
 
     async def keep(*args):
         await answer(*args)
