@@ -102,6 +102,19 @@ def test_examples_use_variables_that_there_are(name):
     assert set(re.findall(r"TIDEGATE_[A-Z0-9_]+", (CONFIG / name).read_text())) <= known
 
 
+def test_systemd_gives_recordings_the_time_that_the_node_does():
+    from tidegate.config.model import Config
+    from tidegate.registry import STORING
+    from tidegate.workers.handle import TERM_TIMEOUT
+
+    unit = dict(line.split("=", 1) for line in (CONFIG / "systemd" / "tidegate.service").read_text().splitlines() if re.match(r"\w+=", line))
+    config = Config()
+    # Tells people, waits for workers and storage; then ends what was begun anew for workers that died meanwhile.
+    longest = config.drain_timeout + config.workers.stop_timeout + STORING + config.workers.stop_timeout + TERM_TIMEOUT
+    assert float(unit["TimeoutStopSec"]) > longest
+    assert (unit["KillMode"], unit["OOMPolicy"]) == ("mixed", "continue")
+
+
 def test_the_turn_example_is_a_configuration(tmp_path):
     text = (CONFIG / "coturn" / "turnserver.conf").read_text()
     lines = re.findall(r"^#     (.*)$", text, re.MULTILINE)
