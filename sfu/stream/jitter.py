@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from media.codecs import Kind
 from media.seq import Unwrapper, diff
@@ -83,11 +84,11 @@ class JitterBuffer:
     def _restart(self) -> None:
         self._packets: dict[int, RtpPacket] = {}
         self._due: dict[int, float] = {}
+        self._order: list[int] = []  # a heap of the numbers that are there: what is behind a hole is its first
         self._bytes = 0
         self._unwrapper = Unwrapper()
         self._next = -1  # the number that is to be given out next; -1: before the first packet
         self._scan = -1  # of the frame at the head, numbers below this are there
-        self._behind: int | None = None  # the first number behind the hole at `_next`, where it is known
         self._newest_timestamp = 0
         self._suspect: int | None = None  # RFC 3550 A.1 "bad_seq"
         self._awaits_keyframe = self._video
@@ -127,7 +128,9 @@ class JitterBuffer:
         if self._is_full:
             stats.overflows += 1
             self.flush()
-            sequence = max(sequence, self._next)
+            if sequence < self._next:
+                stats.late += 1
+                return
         self._suspect = None
         self._unwrapper.unwrap(packet.sequence_number)
         if diff(packet.timestamp, self._newest_timestamp, 32) > 0 or sequence == self._unwrapper.last:
@@ -136,8 +139,7 @@ class JitterBuffer:
         self._packets[sequence] = packet
         self._due[sequence] = now + self._delay if due is None else due
         self._bytes += len(packet.data)
-        if self._behind is not None and sequence < self._behind:
-            self._behind = None
+        heappush(self._order, sequence)
 
     def _begin(self, packet: RtpPacket) -> None:
         self._next = self._scan = self._unwrapper.unwrap(packet.sequence_number)
@@ -176,12 +178,11 @@ class JitterBuffer:
 
     def _pass_hole(self, now: float) -> bool:
         """Whether the hole at the head is given up: its deadline has come."""
-        if self._behind is None:
-            self._behind = min(self._packets)
-        if now < self._due[self._behind]:
-            self._ask_early(self._behind, now)
+        behind = self._order[0]
+        if now < self._due[behind]:
+            self._ask_early(behind, now)
             return False
-        self._lose(self._behind)
+        self._lose(behind)
         return True
 
     def _lose(self, end: int) -> None:
@@ -193,7 +194,6 @@ class JitterBuffer:
                 self._broken = self._packets[end].timestamp
             self._await_keyframe()
         self._next = self._scan = end
-        self._behind = None
 
     def _begins_anew(self, sequence: int) -> bool:
         """Whether the packet behind a hole is known to be the first of its frame."""
@@ -264,8 +264,8 @@ class JitterBuffer:
             packet = self._packets.pop(number)
             del self._due[number]
             self._bytes -= len(packet.data)
+            heappop(self._order)
         self._next = self._scan = end
-        self._behind = None
 
     # Keyframes
 
@@ -291,9 +291,9 @@ class JitterBuffer:
             end = max(self._packets) + 1
             self._packets.clear()
             self._due.clear()
+            self._order.clear()
             self._bytes = 0
             self._next = self._scan = end
-            self._behind = None
         self._discontinuity = True
         self.skip_to_keyframe()
 

@@ -54,7 +54,7 @@ def write_leb128(value: int) -> bytes:
 def unpack(payloads: Sequence[bytes]) -> list[bytes]:
     """The OBUs of packets in order, each with its size: pieces that belong together joined."""
     obus: list[bytes] = []
-    open_piece = b""
+    pieces: list[bytes] = []  # of the element that goes on in the next packet
     continued = False
     for payload in payloads:
         if not payload:
@@ -62,11 +62,14 @@ def unpack(payloads: Sequence[bytes]) -> list[bytes]:
         if bool(payload[0] & 0x80) is not continued:  # Z
             raise ParseError("AV1 fragments do not fit together")
         continued = bool(payload[0] & 0x40)  # Y
-        elements = _split(payload)
-        elements[0] = open_piece + elements[0]
-        open_piece = elements.pop() if continued else b""
-        for element in elements:
-            obus += _with_size(element)
+        *whole, last = _split(payload)
+        for element in whole:
+            obus += _with_size(b"".join((*pieces, element)))
+            pieces.clear()
+        pieces.append(last)
+        if not continued:
+            obus += _with_size(b"".join(pieces))
+            pieces.clear()
     if continued:
         raise ParseError("AV1 fragments end without their last")
     return obus

@@ -257,6 +257,29 @@ def test_what_nobody_drains_is_bounded():
     assert len(big) * 60_000 <= jitter.MAX_BYTES + 60_000
 
 
+def test_a_packet_of_before_that_comes_when_all_is_dropped_is_late():
+    """It takes no other packet's place."""
+    buffer = audio()
+    put(buffer, rtp(0, b"0"))
+    drain(buffer, 0.0)
+    full = jitter.MAX_PACKETS + 1
+    put(buffer, *(rtp(2 + at, b"x", timestamp=960 * at) for at in range(full)))
+    put(buffer, rtp(1, b"1"))
+    assert buffer.stats.overflows == 1 and buffer.stats.late == 1 and len(buffer) == 0
+    put(buffer, rtp(2 + full, b"2", timestamp=960 * full))
+    assert [frame.packets[0].payload for frame in drain(buffer, 0.0)] == [b"2"]
+
+
+@pytest.mark.parametrize("make", [audio, video])
+def test_holes_everywhere_in_any_order_are_passed_in_order(make):
+    buffer, shuffled = make(), random.Random(5)
+    numbers = [at for at in range(1, 3000) if shuffled.random() < 0.3]
+    arrivals = [0, *shuffled.sample(numbers, len(numbers))]
+    put(buffer, *(rtp(at, VP8_KEY, timestamp=at * 3000, marker=True) for at in arrivals))
+    assert [frame.packets[0].sequence_number for frame in drain(buffer, 9.0)] == [0, *numbers]
+    assert buffer.stats.lost == numbers[-1] - len(numbers) and len(buffer) == 0
+
+
 def test_flushed_it_goes_on_from_the_next_keyframe():
     buffer = video()
     put(buffer, *picture(0, 0, key=True), *picture(2, 1))
