@@ -22,6 +22,7 @@ from tidegate.egress.run import Run
 from tidegate.events.log import NewEvent
 from tidegate.outgoing import OutgoingRefused
 from tidegate.store import Broadcast
+from tidegate.store.away import is_away
 from tidegate.store.media_models import FAILED, LIVE, STARTING, STOPPED, STOPPING, Output
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class BroadcastJob:
         """How the picture was asked to look from now on."""
         async with self._writing:
             await self.write(self.state, None, config={**self.row.config, **config})
+        self._changed.set()
         return self.row
 
     def outputs(self) -> list[Output]:
@@ -131,7 +133,10 @@ class BroadcastJob:
 
     # Its life
 
-    async def write(self, state: str, event: str | None, data: dict[str, Any] | None = None, **changes: Any) -> None:
+    async def write(
+        self, state: str, event: str | None, data: dict[str, Any] | None = None, *, must: bool = True, **changes: Any
+    ) -> None:
+        """A step: the row and the event that tells of it in one transaction. `must`: wait for a database that is away."""
         row, outputs = self.row, self.outputs()
         broadcasts = self.plane.store.broadcasts
         told = []
@@ -140,7 +145,8 @@ class BroadcastJob:
             told.append(
                 NewEvent(event, row.project_id, row.room_id, row.session_id, facts, subject=row.id, webhook_url=row.webhook_url)
             )
-        self.row = await self.plane.events.write(
+        keep = self.plane.persist if must else self.plane.events.write
+        self.row = await keep(
             *told, change=lambda tx: broadcasts.update(tx, row.id, state=state, outputs=outputs, **changes)
         )
 
@@ -165,7 +171,7 @@ class BroadcastJob:
                 await asyncio.wait([changed, ended, finished], timeout=NUMBERS_EVERY, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
                 self._changed.clear()
-                await self._follow(tell)
+                await self._try_to_follow(tell)
         finally:
             ended.cancel()
         tell()
@@ -183,18 +189,29 @@ class BroadcastJob:
                 await self.write(STOPPED, "livestream-stopped", data, error=error, end=now)
         tell()
 
+    async def _try_to_follow(self, tell: Any) -> None:
+        """Never waits for the database: targets get their goodbye also while it is away."""
+        if self._writing.locked():
+            return  # whoever writes sets `_changed` afterwards
+        try:
+            await self._follow(tell)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("the state of broadcast %s cannot be kept now", self.id)
+
     async def _follow(self, tell: Any) -> None:
         """What became of the targets: into the row, to whoever listens, and to the room."""
         states = self.broadcaster.states()
         changed = [one for one in states if self._told.get(one.id) != _gist(one)]
         async with self._writing:
             if self.state == STARTING and any(one.state is TargetPhase.LIVE for one in states):
-                await self.write(LIVE, "livestream-started", start=self.plane.wall_ms())
+                await self.write(LIVE, "livestream-started", must=False, start=self.plane.wall_ms())
             elif self.state in (STARTING, LIVE) or changed:
-                await self.write(self.state, None)
+                await self.write(self.state, None, must=False)
             for one in changed:
-                self._told[one.id] = _gist(one)
                 await self._tell_output(one)
+                self._told[one.id] = _gist(one)
         if changed:
             tell()
         if states and self.state in (STARTING, LIVE) and all(one.state is TargetPhase.FAILED for one in states):

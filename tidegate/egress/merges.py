@@ -100,7 +100,7 @@ class Merges:
         plane = self._plane
         recordings = plane.store.transcodings
         start = plane.wall_ms()
-        row = await plane.events.write(change=lambda tx: recordings.update(tx, row.id, state=PROCESSING, start=start))
+        row = await plane.persist(change=lambda tx: recordings.update(tx, row.id, state=PROCESSING, start=start))
         directory = plane.directory(row.id)
         try:
             inputs = await self._fetch(row, directory)
@@ -176,7 +176,7 @@ class Merges:
     ) -> Transcoding:
         store = self._plane.store.transcodings
         told = self._event(row, event, status=state, **(data or {}))
-        row = await self._plane.events.write(told, change=lambda tx: store.update(tx, row.id, state=state, **changes))
+        row = await self._plane.persist(told, change=lambda tx: store.update(tx, row.id, state=state, **changes))
         log.info("merge %s is %s%s", row.id, state, f": {row.error}" if row.error else "")
         return row
 

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from media.ids import RandomBytes, document_id
 from sfu.compose.messages import EncoderSpec, FileInfo, FinalizeSpec
 from sfu.io.udp import MediaServer
 from tidegate.config.egress import BroadcastConfig, ComposeConfig, RecordingConfig
-from tidegate.events.log import EventLog
+from tidegate.events.log import EventLog, NewEvent
 from tidegate.outgoing import OutgoingGuard
 from tidegate.storage import Storage
 from tidegate.storage.links import Links
 from tidegate.store import Store
+from tidegate.store.away import is_away
+from tidegate.store.events import Change
 from tidegate.workers import budget
 from tidegate.workers.budget import WorkersBusy
 from tidegate.workers.supervisor import Supervisor
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+STORE_PAUSE, LONGEST_STORE_PAUSE = 1.0, 30.0  # seconds between attempts to write what has happened
 BUSY_PAUSE = 5.0  # seconds until a file that waits for a free worker asks again
 MEDIA_SUFFIXES = (".mp4", ".webm", ".m4a", ".mp3")
 
@@ -55,6 +64,19 @@ class Plane:
     def directory(self, job_id: str) -> Path:
         """The job's folder; not made yet."""
         return self.work_dir / job_id
+
+    async def persist(self, *events: NewEvent, change: Change[T]) -> T:
+        """`events.write` of what has happened, asked for or not: tried again while the database is away or its disk full."""
+        pause = STORE_PAUSE
+        while True:
+            try:
+                return await self.events.write(*events, change=change)
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                log.error("what a job came to cannot be kept (%s); trying again in %.0f s", _words(error), pause)
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_STORE_PAUSE, pause * 2)
 
     async def forget(self, job_id: str) -> None:
         """Everything of it is in the storage."""
@@ -97,3 +119,8 @@ def media_files(directory: Path) -> tuple[str, ...]:
         return ()
     found = (path for path in sorted(directory.iterdir()) if path.suffix in MEDIA_SUFFIXES and path.is_file())
     return tuple(path.name for path in found if path.stat().st_size > 0)
+
+
+def _words(error: Exception) -> str:
+    """Without the statement and its values, which SQLAlchemy's words have."""
+    return str(getattr(error, "orig", None) or error)

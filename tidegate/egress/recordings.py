@@ -85,7 +85,7 @@ class RecordingJob:
             webhook_url=row.webhook_url,
         )
         recordings = self.plane.store.recordings
-        self.row = await self.plane.events.write(
+        self.row = await self.plane.persist(
             told, change=lambda tx: recordings.update(tx, row.id, state=state, **changes)
         )
 
@@ -103,12 +103,12 @@ class RecordingJob:
         """Until everything is written. `tell()` makes the room know; `before_end()` waits for what has to be told first."""
         await self._begin()
         tell()
-        outcome = await self.run.finished
+        outcome = await asyncio.shield(self.run.finished)  # the run's: who waits for it may be cancelled
         async with self._writing:
             recordings = self.plane.store.recordings
             end = self.plane.wall_ms()
             gaps = [{"start": int(begin * 1000), "end": int(until * 1000)} for begin, until in outcome.gaps]
-            self.row = await self.plane.events.write(
+            self.row = await self.plane.persist(
                 change=lambda tx: recordings.update(tx, self.id, state=PROCESSING, end=end, gaps=gaps)
             )
         tell()
@@ -161,12 +161,15 @@ class RecordingJob:
         return signer.url(self.plane.public_url, self.id, file["name"]) if file.get("path") is not None else None
 
     async def _keep_timeline(self) -> str | None:
-        directory = self.folder
-        if self.chronicle is not None:
-            await self.chronicle.flush()
         row = self.row
         about = {"recordingId": row.id, "meetingId": row.room_id, "sessionId": row.session_id}
-        path: Path | None = await asyncio.to_thread(timeline.finish, directory, about)
+        try:
+            if self.chronicle is not None:
+                await self.chronicle.flush()
+            path: Path | None = await asyncio.to_thread(timeline.finish, self.folder, about)
+        except OSError as error:
+            log.error("the timeline of %s cannot be written: %s", row.id, error.strerror)
+            return None
         if path is None:
             return None
         return (await delivery.put(self.plane, row, path, f"{row.id}.timeline.json")).path

@@ -52,7 +52,7 @@ async def _end_broadcast(egress: Egress, row: Broadcast) -> None:
         subject=row.id, webhook_url=row.webhook_url,
     )  # fmt: skip
     end = plane.wall_ms()
-    await plane.events.write(
+    await plane.persist(
         told,
         change=lambda tx: plane.store.broadcasts.update(
             tx, row.id, state=STOPPED, outputs=outputs, error=error, end=row.end or end
@@ -71,7 +71,7 @@ async def _finish_recording(egress: Egress, row: Recording) -> None:
     if was_running:
         changes["gaps"] = [*row.gaps, *_gap(row, files, plane.wall_ms())]
         changes["end"] = plane.wall_ms()
-    row = await plane.events.write(change=lambda tx: plane.store.recordings.update(tx, row.id, **changes))
+    row = await plane.persist(change=lambda tx: plane.store.recordings.update(tx, row.id, **changes))
     job = RecordingJob(plane, row, None, None, folder=folder)
     error = (STOPPED_BY_NODE if was_running else row.error) if files else None
     await job.finish(Outcome(tuple(files), (), error), lambda: asyncio.sleep(0))
