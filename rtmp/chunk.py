@@ -47,6 +47,7 @@ class ChunkParser:
     """Bytes in any pieces -> messages. Unfinished messages together hold at most `max_message_bytes` + one chunk."""
 
     def __init__(self, *, max_message_bytes: int) -> None:
+        self.chunks = 0  # read so far
         self._max_message_bytes = max_message_bytes
         self._chunk_size = DEFAULT_CHUNK_SIZE
         self._streams: dict[int, _ChunkStream] = {}
@@ -60,6 +61,7 @@ class ChunkParser:
         position = 0
         while (end := self._receive_chunk(position, messages)) is not None:
             position = end
+            self.chunks += 1
         del self._buffer[:position]
         return messages
 

@@ -22,7 +22,10 @@ from rtmp.messages import Acknowledgement, Command, Parsed, SetPeerBandwidth, Us
 from rtmp.url import PublishTarget
 
 SET_DATA_FRAME = amf0.serialize("@setDataFrame")  # asks the server to keep the metadata for those who come later
-MAX_UNASKED_BYTES = 1 << 20  # received beyond an eighth of what was sent; bounds the work a server can make us do
+# The work a server can make us do: it says 5 KB until we are live, then little more than an acknowledgement now and then.
+MAX_UNASKED_BYTES = 64 << 10  # received beyond a 32nd of what was sent
+CHUNK_COST = 64  # bytes; a chunk of one byte takes as long to read as so many
+PIECE_BYTES = 4096  # read at a time: a flood is noticed before all that one call brought is read
 MIN_WINDOW = 4096  # a smaller one would have us acknowledge each of its acknowledgements
 CSIDS = {messages.AUDIO: messages.CSID_AUDIO, messages.VIDEO: messages.CSID_VIDEO}
 
@@ -88,10 +91,13 @@ class ClientSession:
     # What comes in
 
     def receive_data(self, data: bytes) -> None:
-        if self.phase is Phase.ENDED:
-            return
+        for start in range(0, len(data), PIECE_BYTES):
+            if self.phase is not Phase.ENDED:
+                self._receive_piece(data[start : start + PIECE_BYTES])
+
+    def _receive_piece(self, data: bytes) -> None:
         self._received += len(data)
-        if self._received > MAX_UNASKED_BYTES + self._sent // 8:
+        if self._received + CHUNK_COST * self._parser.chunks > MAX_UNASKED_BYTES + self._sent // 32:
             self._end(EndReason.PROTOCOL, "the server sends more than a publisher has any use for")
             return
         try:

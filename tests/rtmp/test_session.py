@@ -217,9 +217,9 @@ def test_a_stream_without_an_id_is_no_answer():
 def test_pings_are_answered_once_each_time_output_is_drained():
     talk = Talk().go_to(Phase.LIVE)
     talk.hear()
-    for n in range(5000):
+    for n in range(500):
         talk.say(UserControl(messages.EVENT_PING_REQUEST, n.to_bytes(4, "big")))
-    assert [messages.parse(message) for message in talk.hear()] == [UserControl(7, (4999).to_bytes(4, "big"))]
+    assert [messages.parse(message) for message in talk.hear()] == [UserControl(7, (499).to_bytes(4, "big"))]
     assert talk.hear() == []
 
 
@@ -303,5 +303,22 @@ def test_a_server_that_talks_without_end_is_left():
     for _ in range(40):  # what answers the media sent is no flood
         talk.session.send_tag(FlvTag(9, 0, b"\x27\x01" + bytes(500_000)))
         talk.session.data_to_send()
-        talk.session.receive_data(talk.wire(*[Command("onStatus", 0, (None, {"description": "x" * 1000}))] * 50))
+        talk.session.receive_data(talk.wire(*[Command("onStatus", 0, (None, {"description": "x" * 1000}))] * 10))
     assert talk.session.phase is Phase.LIVE
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        bytes.fromhex("05 000000 000000 00 00000000") + b"\xc5" * (1 << 20),
+        bytes.fromhex("02 000000 000004 01 00000000 00000001")  # Set Chunk Size 1
+        + bytes.fromhex("05 000000 00ffff 00 00000000 00")
+        + b"\xc5\0" * 65534,
+    ],
+    ids=["empty messages", "chunks of a byte"],
+)
+def test_a_flood_is_left_before_all_of_it_was_read(flood):
+    talk = Talk().go_to(Phase.LIVE)
+    talk.session.receive_data(flood)
+    assert "sends more" in talk.end().description
+    assert talk.session._parser.chunks < 6000
