@@ -40,3 +40,30 @@ def tile(page: Page, name: str):
 
 async def expect_people(page: Page, count: int) -> None:
     await expect(page.locator(".tile[data-kind=video]")).to_have_count(count)
+
+
+async def notices(page: Page, *words: str) -> None:
+    """Until the head of the call says exactly this of recordings and livestreams; no words: nothing."""
+    await expect(page.locator("#notices .notice")).to_have_text(list(words))
+
+
+async def record(page: Page, layout: str = "Grid") -> None:
+    await page.get_by_role("button", name="Record", exact=True).click()
+    await page.locator(".layout-card").filter(has_text=layout).click()
+    await page.get_by_role("button", name="Start recording").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+async def stop_recording(page: Page) -> None:
+    await page.get_by_role("button", name="Recording", exact=True).click()
+    await page.get_by_role("button", name="Stop recording").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+async def open_console(browser: Browser, url: str, section: str, **context_options) -> Watched:
+    """A part of the start page: Recordings, Broadcasts or Webhooks."""
+    watched = await open_page(browser, **context_options)
+    await watched.page.goto(url)
+    await watched.page.get_by_role("navigation").get_by_role("link", name=section).click()
+    await expect(watched.page.locator(".listing:visible h1")).to_be_focused()
+    return watched

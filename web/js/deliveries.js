@@ -76,8 +76,8 @@ export class Deliveries {
 
   #row(row) {
     const { lastAttempt: last } = row;
-    const trouble = row.state === "delivered" ? "" : (row.reason ?? (last && (last.error ?? `HTTP ${last.status}`)) ?? "");
-    const next = row.nextAttemptAt && row.attemptCount ? t("webhooks.next", { time: formatTime(new Date(row.nextAttemptAt)) }) : "";
+    const trouble = row.state === "delivered" ? "" : (row.reason ?? last?.error ?? "");
+    const next = row.nextAttemptAt && new Date(row.nextAttemptAt).getTime() > Date.now() ? t("webhooks.next", { time: formatTime(new Date(row.nextAttemptAt)) }) : "";
     const facts = [formatTime(new Date(row.createdAt)), tn("webhooks.attempts", row.attemptCount), next].filter(Boolean);
     const again = make("button", { class: "button small", type: "button", "data-act": "again", click: (event) => this.#again(row, event.currentTarget) }, icon("again"), t("webhooks.again"));
     const open = this.#open.has(row.id);
@@ -113,7 +113,7 @@ export class Deliveries {
 
 function details({ attempts, data }) {
   const lines = attempts.map(({ at, durationMs, status, error }) =>
-    make("li", {}, `${formatTime(new Date(at))} · ${durationMs} ms · ${status ? `HTTP ${status}` : ""} ${error ?? ""}`),
+    make("li", {}, `${formatTime(new Date(at))} · ${durationMs} ms · ${error ?? `HTTP ${status}`}`),
   );
   return make("div", { class: "details" }, make("ol", {}, ...lines), make("pre", { tabindex: "0" }, JSON.stringify(data, null, 2)));
 }

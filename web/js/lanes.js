@@ -2,15 +2,15 @@
 
 import { make, makeSvg } from "./dom.js";
 import { formatClock, t } from "./i18n.js";
+import { axis } from "./plots.js";
 import { axisMarks, total } from "./timeline.js";
 
 const WIDTH = 1000;
 const LANE = 40;
-const HEAD = 22;
 const ROWS = { there: [4, 30], mic: [8, 9], webcam: [20, 5], screen: [27, 4], spoke: [6, 13] }; // top and height within a lane
 
 export class Lanes {
-  #cursor = makeSvg("line", { y1: HEAD - 4, class: "cursor" });
+  #cursor = makeSvg("line", { y1: 0, class: "cursor" });
   #length;
 
   /**
@@ -19,21 +19,19 @@ export class Lanes {
    */
   constructor({ lanes, layouts, length }, onSeek) {
     this.#length = length;
-    const height = HEAD + lanes.length * LANE;
+    const height = lanes.length * LANE;
     const x = (seconds) => (seconds / length) * WIDTH;
-    const marks = axisMarks(length).map((at) => [
-      makeSvg("line", { x1: x(at), x2: x(at), y1: HEAD - 4, y2: height, class: "mark" }),
-      makeSvg("text", { x: x(at) + 4, y: 13, class: "axis" }, formatClock(at)),
-    ]);
+    const marks = axisMarks(length).map((at) => makeSvg("line", { x1: x(at), x2: x(at), y1: 0, y2: height, class: "mark" }));
+    const times = axis(axisMarks(length).map((at) => ({ at: at / length, text: formatClock(at) })));
     const changes = layouts.map(({ at, name }) => {
-      const line = makeSvg("path", { d: `M${x(at)} ${HEAD - 4}V${height}`, class: "layout-mark" });
+      const line = makeSvg("path", { d: `M${x(at)} 0V${height}`, class: "layout-mark" });
       line.append(makeSvg("title", {}, `${formatClock(at)} ${t(`compose.layout.${name}`)}`));
       return line;
     });
     const bars = lanes.flatMap((lane, index) =>
       Object.entries(ROWS).flatMap(([what, [top, size]]) =>
         lane[what].map(([from, until]) => {
-          const rect = { x: x(from), width: Math.max(1.5, x(until) - x(from)), y: HEAD + index * LANE + top, height: size, rx: 2 };
+          const rect = { x: x(from), width: Math.max(1.5, x(until) - x(from)), y: index * LANE + top, height: size, rx: 2 };
           return makeSvg("rect", { ...rect, class: `lane-${what}` });
         }),
       ),
@@ -41,7 +39,7 @@ export class Lanes {
     this.#cursor.setAttribute("y2", String(height));
     const plot = makeSvg(
       "svg", { viewBox: `0 0 ${WIDTH} ${height}`, class: "lanes-plot", preserveAspectRatio: "none", "aria-hidden": "true" },
-      ...marks.flat(), ...bars, ...changes, this.#cursor,
+      ...marks, ...bars, ...changes, this.#cursor,
     );
     plot.addEventListener("click", (event) => {
       const { left, width } = plot.getBoundingClientRect();
@@ -50,7 +48,7 @@ export class Lanes {
     this.element = make(
       "figure", { class: "lanes" },
       make("figcaption", {}, ...Object.keys(ROWS).map((what) => make("span", { class: `key key-${what}` }, t(`lane.${what}`))), make("span", { class: "key key-layout" }, t("lane.layout"))),
-      make("div", { class: "lanes-body" }, make("div", { class: "lane-names", "aria-hidden": "true" }, ...lanes.map(({ name }) => make("span", {}, name))), plot),
+      make("div", { class: "lanes-body" }, times, make("div", { class: "lane-names", "aria-hidden": "true" }, ...lanes.map(({ name }) => make("span", {}, name))), plot),
       table(lanes),
     );
     plot.style.height = `${height}px`;

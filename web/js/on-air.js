@@ -199,7 +199,7 @@ export class OnAir {
       const { outputs } = this.#targets;
       if (!outputs.length) {
         this.#targets.mark("outputs[0].url");
-        throw new Error(t("live.noTarget"));
+        throw Object.assign(new Error(), { errors: [{ path: "", message: t("live.noTarget") }] });
       }
       await this.#meeting.startLivestream(outputs, { ...config, recording: { enabled: byId("alongside").checked } });
     }

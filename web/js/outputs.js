@@ -18,7 +18,7 @@ export function outputList(outputs, rates = new Map(), actions = () => []) {
 function row(output, rates, actions) {
   const { url, status, error, bitrate } = output;
   const shown = status === "live" && bitrate ? [make("span", { class: "rate" }, formatRate(bitrate))] : [];
-  const plot = rates.length > 1 ? [sparkline(rates, { label: t("live.rates", { rate: formatRate(rates.at(-1)) }) })] : [];
+  const plot = rates.length > 1 && rates.some(Boolean) ? [sparkline(rates, { label: t("live.rates", { rate: formatRate(rates.at(-1)) }) })] : [];
   return make(
     "li", { class: "output", "data-status": status, "data-output": output.id },
     make("span", { class: `chip ${status}` }, icon(/** @type {any} */ (PICTURES[status] ?? "again")), t(`output.${status}`)),

@@ -1,6 +1,6 @@
 /** Small plots in SVG: lines over time, bars by hour. Numbers in, elements out; colours are the style sheets'. */
 
-import { makeSvg } from "./dom.js";
+import { make, makeSvg } from "./dom.js";
 
 /**
  * @param {number[]} values at even distances
@@ -18,6 +18,19 @@ export function sparkline(values, { label, width = 120, height = 28 }) {
 }
 
 /**
+ * Words along a plot, of one size however wide it is drawn.
+ * @param {{at: number, text: string}[]} marks `at` from 0 to 1
+ */
+export function axis(marks) {
+  const labels = marks.map(({ at, text }) => {
+    const label = make("span", {}, text);
+    label.style.left = `${at * 100}%`;
+    return label;
+  });
+  return make("div", { class: "axis", "aria-hidden": "true" }, ...labels);
+}
+
+/**
  * Bars of parts, one upon the other.
  * @param {{label: string, parts: Record<string, number>}[]} columns
  * @param {string[]} names of the parts, from below; each is a class `bar-<name>`
@@ -25,22 +38,20 @@ export function sparkline(values, { label, width = 120, height = 28 }) {
  */
 export function stackedBars(columns, names, { label, height = 120 }) {
   const width = 720;
-  const foot = 22;
   const step = width / columns.length;
   const top = Math.max(1, ...columns.map(({ parts }) => names.reduce((sum, name) => sum + (parts[name] ?? 0), 0)));
   const shapes = columns.flatMap(({ label: word, parts }, index) => {
-    let y = height - foot;
-    const bars = names.filter((name) => parts[name]).map((name) => {
-      const size = Math.max(2, (parts[name] / top) * (height - foot - 8));
+    let y = height;
+    return names.filter((name) => parts[name]).map((name) => {
+      const size = Math.max(2, (parts[name] / top) * (height - 4));
       y -= size;
       const bar = makeSvg("rect", { x: index * step + step * 0.12, y, width: step * 0.76, height: size, rx: 2, class: `bar-${name}` });
       bar.append(makeSvg("title", {}, `${word} ${parts[name]}`));
       return bar;
     });
-    const every = Math.ceil(columns.length / 8);
-    const text = index % every === 0 ? [makeSvg("text", { x: index * step + step / 2, y: height - 5, "text-anchor": "middle", class: "axis" }, word)] : [];
-    return [...bars, ...text];
   });
-  const floor = makeSvg("line", { x1: 0, x2: width, y1: height - foot, y2: height - foot, class: "axis-line" });
-  return makeSvg("svg", { viewBox: `0 0 ${width} ${height}`, class: "bars", role: "img", "aria-label": label }, floor, ...shapes);
+  const every = Math.ceil(columns.length / 8);
+  const marks = columns.map(({ label: text }, index) => ({ at: index / columns.length, text })).filter((_, index) => index % every === 0);
+  const plot = makeSvg("svg", { viewBox: `0 0 ${width} ${height}`, class: "bars", role: "img", "aria-label": label, preserveAspectRatio: "none" }, ...shapes);
+  return make("div", {}, plot, axis(marks));
 }
