@@ -208,7 +208,7 @@ async def test_a_token_for_this_room_does(api, standup, endpoint):
         return
     for scope in ("standup", standup.room_id):
         answer = await call(api, endpoint, api.token(roomId=scope), None)
-        assert answer.get("code") in (None, 404, 409, 4066)  # the second time it may be over
+        assert answer.get("code") in (None, 404, 409, 4018, 4019, 4066)  # the second time it may be over, or run already
 
 
 @every_token_endpoint
