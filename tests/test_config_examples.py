@@ -27,7 +27,7 @@ OF_THE_SCRAPE = {"job", "le"}  # labels that Prometheus or the exposition adds
 async def metrics(tmp_path) -> dict[str, set[str]]:
     """The labels of every metric of a real node, by the names that a query uses."""
     async with running_node(tmp_path) as running:
-        families = list(running.node.metrics.collect())
+        families = list(running.node.metrics._registry.collect())
     found = {}
     for family in families:
         labels = set(family._labelnames) if hasattr(family, "_labelnames") else set()

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from sfu.conference import ConnectionChanged
@@ -108,10 +107,6 @@ class Metrics:
             self._registry.register(collector)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
-
-    def collect(self) -> Iterable[Metric]:
-        """Every family, with samples or without."""
-        return self._registry.collect()
 
     def render(self) -> tuple[bytes, str]:
         """Body and content type."""
