@@ -80,8 +80,11 @@ class SpeakerDetector:
         return self.active is None and not any(voice.history for voice in self._voices.values())
 
     def hear(self, levels: Iterable[Level]) -> bool:
-        """One tick. Whoever is not named was silent."""
-        told = {participant_id: rest for participant_id, *rest in levels}
+        """One tick. Whoever is not named was silent; of several microphones of one participant the loudest counts."""
+        told: dict[str, tuple[int, int, int]] = {}
+        for participant_id, packets, loud, total in levels:
+            if participant_id not in told or told[participant_id][2] < total:
+                told[participant_id] = packets, loud, total
         for participant_id in told.keys() - self._voices.keys():
             self._voices[participant_id] = _Voice(participant_id)
         for participant_id, voice in self._voices.items():

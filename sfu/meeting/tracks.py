@@ -118,8 +118,8 @@ class TrackTable:
             return
         participant.tracks[track_id] = track = replace(track, muted=muted)
         self._events.append(TrackMuted(*self._subject(participant), track))
-        if muted and track.source is Source.MIC:
-            self._speakers.silence(participant.participant_id)
+        if muted:
+            self._hush(participant, track)
 
     def remove(self, participant: Participant, track_id: str, *, subscribed: bool = True) -> None:
         """`subscribed` False when the table of subscriptions is empty already, as a room ends."""
@@ -129,7 +129,13 @@ class TrackTable:
         del participant.tracks[track_id], self._owners[track_id]
         gone = TrackUnpublished if track.published else TrackDiscarded
         self._events.append(gone(*self._subject(participant), track))
-        if track.source is Source.MIC and subscribed:
+        if subscribed:
+            self._hush(participant, track)
+
+    def _hush(self, participant: Participant, track: Track) -> None:
+        """The track is heard no more. Who changes microphones has the next one open before the last one ends."""
+        open_tracks = (other for other in participant.tracks.values() if other.published and not other.muted)
+        if track.source is Source.MIC and not any(other.source is Source.MIC for other in open_tracks):
             self._speakers.silence(participant.participant_id)
 
     def _replace(self, participant: Participant, before: Track, track: Track, others: list[Participant]) -> Track:

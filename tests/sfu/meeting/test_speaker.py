@@ -209,6 +209,30 @@ def test_changes_are_told_once_with_the_order():
     assert (at.speakers.active, at.speakers.order) == ("ben", ("ben", "ann"))
 
 
+def test_of_two_microphones_the_loudest_is_heard_in_any_order():
+    quiet, loud = heard("ann", iter([90] * 5)), heard("ann", iter([25] * 5))
+    for levels in ([quiet, loud], [loud, quiet]):
+        detector = SpeakerDetector()
+        for _ in range(8):
+            detector.hear(levels)
+        assert detector.active == "ann"
+
+
+@pytest.mark.parametrize("how", ["mute", "unpublish"])
+def test_who_changes_microphones_goes_on_speaking(how):
+    at = make_room()
+    ann = enter(at, "ann")
+    former, track = publish(at, ann), publish(at, ann)
+    speak(at, "ann")
+    if how == "mute":
+        at.mute(ann, former.track_id, True, now=1.0)
+    else:
+        at.unpublish(ann, former.track_id, now=1.0)
+    assert at.speakers.active == "ann"
+    at.mute(ann, track.track_id, True, now=1.0)
+    assert at.speakers.active is None
+
+
 @pytest.mark.parametrize("how", ["mute", "moderate", "unpublish", "leave", "take the grant"])
 def test_a_speaker_who_falls_silent_for_good_is_dropped_at_once(how):
     at = make_room()
