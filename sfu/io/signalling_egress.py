@@ -6,7 +6,6 @@ What they mean is the application's matter (`Egress` of `signalling_ports.py`). 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import uuid
 from collections.abc import Callable, Mapping
@@ -50,7 +49,7 @@ class EgressDesk:
             raise Refusal.UNAUTHORIZED_REQUEST(f"this needs the grant {' or '.join(f'`{grant}`' for grant in needed)}")
         if self._egress is None:
             raise Refusal.NOT_SUPPORTED("this server neither records nor broadcasts")
-        if len(json.dumps(params)) > MAX_PARAMS_BYTES:
+        if len(messages.to_text(params)) > MAX_PARAMS_BYTES:
             raise Refusal.TOO_MUCH(f"params: at most {MAX_PARAMS_BYTES} bytes of JSON")
         if participant.inner_id in self._running:
             raise Refusal.TOO_MUCH("the last such request is not done yet")

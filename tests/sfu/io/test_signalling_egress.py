@@ -137,6 +137,7 @@ async def test_an_object_that_is_too_large_is_refused(at, egress):
     ann = await at.join("ann")
     assert await ann.refused("start-recording", x="y" * MAX_PARAMS_BYTES) == 4091
     assert await ann.request("start-recording", x="y" * (MAX_PARAMS_BYTES - 20))
+    assert await ann.request("start-recording", x="\u0645" * (MAX_PARAMS_BYTES // 2 - 20)), "two bytes as UTF-8"
 
 
 @pytest.mark.parametrize("params", [[], "x", 3, None])
