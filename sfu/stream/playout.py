@@ -22,7 +22,7 @@ LATE = 0.15  # so far above it: the path or a clock has jumped, and we with it
 BEHIND_GAIN = 1 / 8  # of each window in the average
 STRAY_WINDOWS = 2  # so long must one track disagree with the others until its reports are no longer believed
 STEP = 0.1  # a report that disagrees by more with the last one is believed when the next one agrees
-JUMP = 10.0  # seconds: RTP times that are further off than any queue holds have begun anew
+JUMP = 10.0  # seconds: no queue holds more; RTP times that are further off have begun anew, or a report lies
 LONG_PAUSE = 60.0  # of a muted track: its RTP time went on, by whole laps perhaps
 
 
@@ -97,6 +97,8 @@ class TrackClock:
         self._stray = None
         self._last_delay, self._last_wall = delay, wall
         self._unwrapper.unwrap(timestamp)
+        if self.zero is not None and not self._publisher.is_near(delay - self.zero):
+            self.detach()  # its reports say that it was captured hours before the rest: they are garbage
         if self.zero is None:
             if self.floor is None:
                 self.floor = _Floor(delay, wall=wall)
@@ -176,11 +178,18 @@ class PublisherClock:
         """The first report about a track. The publisher's first track stays where it was; others are set in relation to it."""
         if track.floor is not None:
             delay = track.floor.value - zero
-            if self._floor is None:
+            alone = not any(other.zero is not None for other in self._tracks)
+            if self._floor is None or (alone and not self.is_near(delay)):
                 self._floor = _Floor(delay, wall=wall)
+            elif not self.is_near(delay):
+                return  # no two tracks of one publisher are so far apart: it goes on by its arrivals
             elif delay < self._floor.value:  # it is the faster one
                 self._floor.shift(delay - self._floor.value)
         track.zero, track.floor, track.low = zero, None, None
+
+    def is_near(self, delay: float) -> bool:
+        """Whether a packet with this delay may be of the time of the publisher's others."""
+        return self._floor is None or abs(delay - self._floor.value) <= JUMP
 
     def fits(self, delay: float) -> bool:
         """Whether a packet with this delay comes as others of the publisher do."""

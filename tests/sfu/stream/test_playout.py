@@ -221,6 +221,28 @@ def test_reports_may_come_before_packets():
     assert track.capture_time(89_984) == pytest.approx(WALL + 1.0, abs=0.001)
 
 
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("lie", [-3600.0, 3600.0, 5e8])
+@pytest.mark.parametrize("liar", ["audio", "video"])
+def test_reports_that_put_two_tracks_hours_apart_are_not_believed(liar, lie, early):
+    """Neither may a file be filled for hours in between, nor the honest track suffer."""
+    clock = PublisherClock()
+    publisher = Publisher(clock, 0, seed=3)
+
+    def report(kind: str, at: float) -> None:
+        wall = WALL + at + (lie if kind == liar else 0.0)
+        publisher.tracks[kind].receive_report(wall_to_ntp(wall), publisher.rtp(kind, at), wall=WALL + at + PATH)
+
+    if early:
+        report(liar, 0.0)
+    for tick in range(600):
+        at = tick / 20
+        for kind in ("audio", "video"):
+            assert abs(publisher.packet(kind, at)) < 0.2
+            if tick % 20 == 7:
+                report(kind, at)
+
+
 def test_participants_do_not_share_a_correction():
     one, two = Publisher(PublisherClock(), 100, seed=14), Publisher(PublisherClock(), -100, seed=15)
     for start in range(0, 100, 10):
