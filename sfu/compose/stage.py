@@ -125,8 +125,11 @@ class Stage:
 
     def render(self, at: float) -> av.VideoFrame:
         """The picture at that time, without pts. Its pixels are overwritten at the second `render` after this one."""
-        began, scaled = thread_time(), self._scaling()
+        began = thread_time()
         self._settle()
+        seen = {placed.key for placed in self._current}
+        self._leaving = {key: tile for key, tile in self._leaving.items() if key in seen}
+        scaled = self._scaling()
         target = [Placed(tile.key, tile.rect) for tile in self._tiles.values()]
         if target != self._target:
             # Nobody saw what was before the first picture.
@@ -136,8 +139,6 @@ class Stage:
             self._transition = None
         if self._transition is None:
             self._current = target
-            scaled -= sum(tile.scaling for tile in self._leaving.values())
-            self._leaving.clear()
             if self._is_repainted:
                 self._painter.set_tiles([*self._tiles.values(), *([self._watermark] if self._watermark else [])])
                 self._is_repainted = False

@@ -9,6 +9,7 @@ from sfu.compose.arrange import Rect, even
 
 DURATION = 0.3  # seconds; longer ones make people wait, shorter ones are not seen
 SMALL = 0.8  # the size at which somebody appears or disappears
+GONE = 0.02  # as good as invisible: not taken into the next movement, or a storm of comings and goings would pile them up
 SAME_PLACE = 0.9  # so much of a place shared: one takes the other's place and needs no growing
 
 
@@ -29,7 +30,7 @@ class Transition:
         self._after = after
         self._from = {placed.key: placed for placed in before}
         stays = {placed.key for placed in after}
-        self._leaving = [placed for placed in before if placed.key not in stays]
+        self._leaving = [placed for placed in before if placed.key not in stays and placed.alpha > GONE]
         coming = [placed for placed in after if placed.key not in self._from]
         self._replaced = {
             old.key for old in self._leaving if any(_shared(old.rect, new.rect) > SAME_PLACE for new in coming)

@@ -168,6 +168,22 @@ def test_who_leaves_is_seen_going() -> None:
     assert made.wanted_tracks() == {"c0"}
 
 
+def test_a_storm_of_comings_and_goings_piles_nothing_up() -> None:
+    made = stage(1)
+    made.render(0.0)
+    painted = []
+    for number in range(1, 60):
+        at = number * DURATION / 3  # no movement ever ends
+        join(made, number, at)
+        if number > 4:
+            made.person_left(f"p{number - 4}", at)
+            made.source_removed(f"c{number - 4}", at)
+        made.render(at)
+        painted.append(len(made._current))
+        assert made._leaving.keys() <= {placed.key for placed in made._current}
+    assert max(painted[30:]) <= max(painted[:30]) < 20
+
+
 def test_one_speaker_fades_into_the_next() -> None:
     made = stage(2, layout={"type": "SPOTLIGHT"})
     made.set_speakers("p0", ("p0",), 0)
