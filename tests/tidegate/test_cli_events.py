@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import nullcontext
 
 import pytest
 from aiohttp import web
@@ -65,3 +66,32 @@ async def test_a_connection_that_is_lost_is_made_again_after_the_last_event(caps
         await runner.cleanup()
     assert asked == [None, "7", "14"]
     assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == ["7", "14", "21"]
+
+
+async def test_a_reader_that_was_told_its_place_before_any_event_goes_on_from_there(api, capsys, monkeypatch):
+    await write(api, 3)
+    url = str(api.client.make_url("/v2/events"))
+    places = []
+
+    class Enough(Exception):
+        pass
+
+    def open_and_lose(request, **more):
+        places.append(request.get_header("Last-event-id"))
+        if len(places) == 2:
+            raise Enough
+        return closing_after_greeting(request, **more)
+
+    def closing_after_greeting(request, **more):
+        answer = urlopen(request, **more)
+        greeting = [answer.readline() for _ in range(3)]
+        answer.close()
+        return nullcontext(greeting)
+
+    urlopen = command.urlopen
+    monkeypatch.setattr(command, "urlopen", open_and_lose)
+    monkeypatch.setattr(command.time, "sleep", lambda seconds: None)
+    with pytest.raises(Enough):
+        await asyncio.to_thread(command._follow, url, api.token())
+    assert places == [None, "3"]
+    assert capsys.readouterr().out == "", "a place is no event"

@@ -37,14 +37,17 @@ class ServerSentEvent:
 
 
 def parse_events(lines: Iterable[str]) -> Iterator[ServerSentEvent]:
-    """Events of a stream given line by line; an event without its closing empty line is dropped, as the standard says."""
-    kind, data, last_id = "", [], ""
+    """Events of a stream given line by line; one without its closing empty line is dropped, as the standard says.
+
+    An id alone comes as an event without data: it moves the place to go on from.
+    """
+    kind, data, last_id, has_id = "", [], "", False
     for line in lines:
         line = line.rstrip("\r\n")
         if not line:
-            if data:
+            if data or has_id:
                 yield ServerSentEvent(kind or "message", "\n".join(data), last_id)
-            kind, data = "", []
+            kind, data, has_id = "", [], False
             continue
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
@@ -53,7 +56,7 @@ def parse_events(lines: Iterable[str]) -> Iterator[ServerSentEvent]:
         elif name == "data":
             data.append(value)
         elif name == "id" and "\0" not in value:
-            last_id = value
+            last_id, has_id = value, True
 
 
 def events(
@@ -155,7 +158,8 @@ def _follow(url: str, token: str) -> None:
                 retry = RETRY_MIN
                 for event in parse_events(line.decode("utf-8", "replace") for line in answer):
                     last_id = event.id or last_id
-                    print(as_line(event), flush=True)
+                    if event.data:
+                        print(as_line(event), flush=True)
             reason = "the server closed the stream"
         except HTTPError as error:
             if error.code < 500 and error.code != 429:

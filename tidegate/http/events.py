@@ -35,6 +35,7 @@ BUSY_RETRY = 10.0
 PAGE = 200  # events of the log read at a time
 MAX_SCAN = 10  # pages of the log that one list looks through: most of it may be of other rooms and types
 EVENT_STREAM = "text/event-stream"
+OF_FILES = frozenset({"filePath", "fileUrl", "files"})
 
 READERS: web.AppKey[Counter[str]] = web.AppKey("event_readers", Counter)
 
@@ -47,7 +48,8 @@ async def read_events(call: Call) -> web.StreamResponse | dict[str, Any]:
     room = None if name is None else await find_room(context, who, name)
     matches = make_filter(who, room, query.type)
     if _wants_list(call.request):
-        return await _list(context, who, room, matches, after or 0, query.per_page)
+        after = min(after or 0, await context.store.events.newest())
+        return await _list(context, who, room, matches, after, query.per_page)
     readers = call.request.app[READERS]
     limits = context.limits
     if readers.total() >= limits.max_event_streams or readers[who.api_key] >= limits.max_event_streams_per_key:
@@ -90,6 +92,14 @@ def make_filter(who: Identity, room: Room | None, types: str | None) -> Callable
     return matches
 
 
+def as_seen(event: BusEvent, who: Identity) -> dict[str, Any]:
+    """The event for this reader. An address that downloads a file is for those who may ask for it at /v2/recordings."""
+    wire = to_wire(event)
+    if not who.grants.record:
+        wire["data"] = {name: value for name, value in wire["data"].items() if name not in OF_FILES}
+    return wire
+
+
 async def _list(
     context: HttpContext, who: Identity, room: Room | None, matches: Callable[[BusEvent], bool], after: int, limit: int
 ) -> dict[str, Any]:
@@ -100,7 +110,7 @@ async def _list(
             if matches(event):
                 if len(found) == limit:
                     return {"data": found, "next": str(after), "hasMore": True}
-                found.append(to_wire(event))
+                found.append(as_seen(event, who))
             after = event.id
         if len(page) < PAGE:
             return {"data": found, "next": str(after), "hasMore": False}
@@ -134,13 +144,15 @@ class _Stream:
         try:
             if self._after is not None:
                 # Of a log that was replaced by another, ids above its newest mean nothing.
-                self._last = min(self._after, await self._context.store.events.newest())
+                self._last = min(self._after, await self._newest())
                 await self._begin(b": reading from the log\n\n")
                 if not await self._replay():
                     return self._response
             reader = self._subscribe()
             if self._after is None:
-                await self._begin(b": reading from now on\n\n")
+                # With its place in the log, a reader that is cut off before its first event misses nothing either.
+                self._last = await self._newest()
+                await self._begin(b": reading from now on\nid: %d\n\n" % self._last)
             elif not await self._replay():  # what came between the last look at the log and the subscription
                 return self._response
             while await self._serve(reader):
@@ -151,6 +163,9 @@ class _Stream:
         finally:
             if reader is not None:
                 reader.close()
+
+    async def _newest(self) -> int:
+        return await self._context.store.events.newest()
 
     async def _begin(self, greeting: bytes) -> None:
         finish(self._request, self._response)
@@ -170,7 +185,7 @@ class _Stream:
         """Tell what the log has above `last`, to its end. False when the stream is to end."""
         while True:
             page = await _read_log(self._context, self._who, self._room, self._last)
-            text = b"".join(serialize(event) for event in page if self._matches(event))
+            text = b"".join(serialize(event, self._who) for event in page if self._matches(event))
             if text and not await self._write_patiently(text):
                 return False
             if page:
@@ -203,7 +218,7 @@ class _Stream:
                 return False
             if event.id > self._last:  # else the log told it already
                 self._last = event.id
-                await self._response.write(serialize(event))
+                await self._response.write(serialize(event, self._who))
 
     async def _is_still_good(self) -> bool:
         """The token is read again: it may have ended, its key been disabled, its secret rotated."""
@@ -216,8 +231,8 @@ class _Stream:
         return True
 
 
-def serialize(event: BusEvent) -> bytes:
-    return f"id: {event.id}\nevent: {event.type}\ndata: {json.dumps(to_wire(event))}\n\n".encode()
+def serialize(event: BusEvent, who: Identity) -> bytes:
+    return f"id: {event.id}\nevent: {event.type}\ndata: {json.dumps(as_seen(event, who))}\n\n".encode()
 
 
 ENDPOINTS = (

@@ -104,6 +104,20 @@ async def test_scopes(api):
     await api.call("GET", "/v2/events?roomId=three", status=404)
 
 
+async def test_addresses_of_files_are_for_those_who_may_ask_for_them(api):
+    """As at /v2/recordings: whoever may not record sees that something was recorded, not where it is downloaded."""
+    file = {"filePath": "a.mp4", "fileUrl": "https://x.example/a.mp4?signature=1", "files": []}
+    attendee = api.token(permissions=["allow_join"], grants={"record": False})
+    json_please = {"Accept": "application/json"}
+    async with reading(api) as owner, reading(api, token=attendee) as live, reading(api, "?after=0", token=attendee) as replay:
+        await publish(api, "recording-stopped", recordingId="1", **file)
+        assert (await owner())[1]["data"] == {"recordingId": "1", **file}
+        for next_event in (live, replay):
+            assert (await next_event())[1]["data"] == {"recordingId": "1"}
+    listed = await api.call("GET", "/v2/events", token=attendee, headers=json_please)
+    assert listed["data"][0]["data"] == {"recordingId": "1"}
+
+
 # Replay
 
 
@@ -163,6 +177,16 @@ async def test_nothing_is_missed_or_told_twice_while_a_stream_catches_up(api, mo
         await writer
 
 
+async def test_a_reader_that_is_cut_off_before_its_first_event_misses_nothing(api):
+    await publish(api, "a")
+    async with reading(api) as next_event:
+        greeting = await asyncio.wait_for(next_event.lines.readline(), 10)
+    assert greeting == b"id: 1\n"
+    await publish(api, "b")
+    async with reading(api, headers={"Last-Event-ID": "1"}) as next_event:
+        assert await ids(next_event, 1) == [2]
+
+
 async def test_a_replay_obeys_filters_and_scopes(api):
     one, two = await api.room("one"), await api.room("two")
     other = await api.other_key()
@@ -182,6 +206,14 @@ async def test_a_replay_obeys_filters_and_scopes(api):
     assert [event["webhookType"] for event in listed["data"]] == ["e", "f"]
     listed = await api.call("GET", "/v2/events", token=api.token(other), headers=json_please)
     assert [event["webhookType"] for event in listed["data"]] == ["a"]
+
+
+async def test_a_list_after_an_id_that_is_not_there_yet_goes_on_with_what_comes(api):
+    """Of a log that was replaced by another: as a stream does."""
+    await publish(api, "a")
+    json_please = {"Accept": "application/json"}
+    listed = await api.call("GET", "/v2/events?after=5000", headers=json_please)
+    assert listed == {"data": [], "next": "1", "hasMore": False}
 
 
 async def test_the_log_is_a_list_too(api, monkeypatch):
@@ -268,7 +300,7 @@ async def test_a_reader_that_does_not_read_is_cut_off_and_costs_nobody_else(tmp_
 async def test_the_stream_ends_with_the_token(api, monkeypatch):
     monkeypatch.setattr("tidegate.http.events.HEARTBEAT", 0.01)
     async with reading(api, token=api.token(exp=int(api.wall.time) + 60)) as next_event:
-        assert await next_event.lines.readline() == b"\n"
+        assert [await next_event.lines.readline() for _ in range(2)] == [b"id: 0\n", b"\n"]
         assert await next_event.lines.readline() == b": still here\n"
         api.wall.time += 66
         assert await next_event() is None
