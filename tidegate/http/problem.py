@@ -14,6 +14,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from media.errors import PeerError
+from tidegate.storage.ports import DiskFull
 from tidegate.workers.budget import WorkersBusy
 
 # HTTP status of each code. 401: the token is refused whole. 403: it is good, but not for this.
@@ -59,12 +60,9 @@ class Problem(Exception):
         if isinstance(error, WorkersBusy):  # unlike a server that shuts down or starts, it serves everything else
             headers = {"Retry-After": str(error.retry_after)}
             return cls(429, error.reason, code=error.code, name=error.name, headers=headers)
-        status = STATUS_OF_CODE.get(error.code, 400)
+        status = 507 if isinstance(error, DiskFull) else STATUS_OF_CODE.get(error.code, 400)
         # RFC 9110 section 11.6.1: a 401 MUST say how to authenticate.
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-        retry_after = getattr(error, "retry_after", None)  # WorkersBusy: full, but not for long
-        if retry_after is not None:
-            status, headers = 429, {"Retry-After": str(retry_after)}
         return cls(status, error.reason, code=error.code, name=error.name, headers=headers)
 
     def render(self, request_id: str) -> web.Response:

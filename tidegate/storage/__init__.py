@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidegate.config.egress import StorageConfig
-from tidegate.storage.ports import Storage, StorageError, Stored, UploadRefused
+from tidegate.storage.ports import DiskFull, Storage, StorageError, Stored, UploadRefused
 from tidegate.storage.presigned import put_presigned
 
-__all__ = ["Storage", "StorageError", "Stored", "UploadRefused", "make_storage", "put_presigned"]
+__all__ = ["DiskFull", "Storage", "StorageError", "Stored", "UploadRefused", "make_storage", "put_presigned"]
 
 
 def make_storage(config: StorageConfig, data_dir: Path) -> Storage:

@@ -7,9 +7,20 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
+from media.errors import PeerError
+from sfu.meeting.refusals import Refusal
+
 
 class StorageError(Exception):
     """Storing, signing or deleting did not work; trying again later may. The words hold no secret."""
+
+
+class DiskFull(PeerError):
+    """Nothing more is written to this disk: HTTP 507, START_RECORDING_FAILED on the signalling socket."""
+
+    def __init__(self, reason: str) -> None:
+        refusal = Refusal.START_RECORDING_FAILED
+        super().__init__(refusal.value, refusal.name, reason)
 
 
 class UploadRefused(StorageError):
