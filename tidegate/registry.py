@@ -198,6 +198,7 @@ class Node:
             auto_start=lambda room_id: auto_start(self.store, room_id),
         )
         self._stack.push_async_callback(self.egress.close)
+        await self.egress.look_back()
         self.recorder.gate = self.egress.book
         self.recorder.is_ours = self.egress.is_recorder
         self.media.add_listener(self.recorder.listen)

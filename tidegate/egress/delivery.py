@@ -17,6 +17,10 @@ from tidegate.store.media_models import StoredFile
 
 log = logging.getLogger(__name__)
 
+UPLOAD_PATIENCE = 6 * 3600.0  # seconds until the caller's address, which does not live for ever, is given up
+GIVEN_UP = "the upload address could not be reached; the file is kept here"
+NOT_ASKED = ""
+LOST = "a file is not there any more"
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0  # seconds between attempts; the file stays on this disk meanwhile
 
 
@@ -29,19 +33,42 @@ async def deliver(
     error: str | None = None
     for number, made in enumerate(files, start=1):
         name = names.file_name(row.id, number, len(files), made.path.suffix)
-        if row.upload_url is not None and number == 1:
-            size = (await asyncio.to_thread(made.path.stat)).st_size
-            try:
-                await _until_done(lambda made=made: put_presigned(plane.guard, row.upload_url, made.path), row.id)
-            except UploadRefused as refused:
-                error = f"{refused}; the file is kept here"
-            else:
-                found.append(names.stored_file(name, None, size, made) | {"uploaded": True})
+        try:
+            refused = await _upload(plane, row, made) if number == 1 else NOT_ASKED
+            if refused is None:
+                found.append(names.stored_file(name, None, made.info.size, made) | {"uploaded": True})
+                plane.bytes_recorded += made.info.size
                 continue
-        stored = await put(plane, row, made.path, name)
+            error = refused or error
+            stored = await put(plane, row, made.path, name)
+        except FileNotFoundError:
+            log.error("the file %s of %s is neither on this disk nor in the storage", name, row.id)
+            error = LOST
+            continue
         found.append(names.stored_file(name, stored.path, stored.size, made))
         plane.bytes_recorded += stored.size
     return found, error
+
+
+async def _upload(plane: Plane, row: Recording | Transcoding, made: MadeFile) -> str | None:
+    """To the caller's own address, if there is one. None: it is there; else why it is kept here (NOT_ASKED: no address)."""
+    url = row.upload_url
+    if url is None:
+        return NOT_ASKED
+    try:
+        async with asyncio.timeout(UPLOAD_PATIENCE):
+            await _until_done(lambda: put_presigned(plane.guard, url, made.path), row.id)
+    except UploadRefused as refused:
+        return f"{refused}; the file is kept here"
+    except TimeoutError:
+        return GIVEN_UP
+    return None
+
+
+async def find(plane: Plane, row: Recording, name: str) -> str | None:
+    """Where the storage has a file of the row already."""
+    stored = await _until_done(lambda: plane.storage.find(f"{names.folder(row)}/{name}"), row.id)
+    return stored.path if stored is not None else None
 
 
 async def put(plane: Plane, row: Recording | Transcoding, local: Path, name: str) -> Any:

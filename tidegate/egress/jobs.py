@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sfu.io.udp import MediaServer
+from sfu.meeting.room import Room
 from tidegate.egress import names
 from tidegate.egress.broadcasts import BroadcastJob
 from tidegate.egress.recordings import RecordingJob
@@ -29,6 +30,7 @@ class JobBook:
         self.broadcasts: dict[str, BroadcastJob] = {}
         self.runs: dict[Run, None] = {}
         """Pipelines that want to hear of their rooms: from before their seats are taken."""
+        self._starting: set[Run] = set()  # of them, those whose jobs are not in the book yet
         self._waiting: dict[str, list[Callable[[], None]]] = {}  # by session
         self._one_ended = asyncio.Event()
 
@@ -42,21 +44,40 @@ class JobBook:
         return (*self.broadcasts.values(), *self.recordings.values())
 
     def add_run(self, run: Run) -> None:
+        """Its job follows (`begun`), or it comes to nothing (`drop_run`)."""
         self.runs[run] = None
+        self._starting.add(run)
         run.finished.add_done_callback(lambda _: self.runs.pop(run, None))
+
+    def begun(self, run: Run) -> None:
+        """Its jobs are in the book."""
+        self._starting.discard(run)
+        self._free_if_last(run.session_id)
+
+    def drop_run(self, run: Run) -> None:
+        """It did not come to a job."""
+        self.runs.pop(run, None)
+        self.begun(run)
 
     def remove(self, job: RecordingJob | BroadcastJob) -> None:
         """Its last event is written."""
         book: dict[str, Any] = self.recordings if isinstance(job, RecordingJob) else self.broadcasts
         book.pop(job.id, None)
         self._one_ended.set()
-        if job.session_id is not None and not self.holds(job.session_id):
-            self._free(job.session_id)
+        self._free_if_last(job.session_id)
+
+    def close(self) -> None:
+        """The node ends: sessions whose jobs are not over are told of by the next start."""
+        self._waiting.clear()
+
+    def _free_if_last(self, session_id: str | None) -> None:
+        if session_id is not None and not self.holds(session_id):
+            self._free(session_id)
 
     # SessionGate
 
     def holds(self, session_id: str) -> bool:
-        return any(job.session_id == session_id for job in self._all())
+        return any(one.session_id == session_id for one in (*self._starting, *self._all()))
 
     def when_free(self, session_id: str, callback: Callable[[], None]) -> None:
         if not self.holds(session_id):
@@ -71,29 +92,31 @@ class JobBook:
 
     async def broadcasts_over(self, session_id: str | None) -> None:
         """Wait for the last events of a session's broadcasts that are ending: a meeting's end is told in order."""
-        while any(job.session_id == session_id and job.state not in (STARTING, LIVE) for job in self.broadcasts.values()):
+        while any(job.session_id == session_id and job.state == STOPPING for job in self.broadcasts.values()):
             self._one_ended.clear()
             await self._one_ended.wait()
 
     # What everybody in the room sees
 
     def tell_room(self, room_id: str) -> None:
-        """Set the room's states as they are now."""
-        jobs = self.of_room(room_id)
+        """Set the room's states as they are now. What still ends of an earlier session is nothing to those in it."""
+        room = self._server.conference.rooms.get(room_id)
+        if room is None:
+            return
+        jobs = self.of_session(room.session_id)
         recordings = [job for job in jobs if isinstance(job, RecordingJob)]
         broadcasts = [job for job in jobs if isinstance(job, BroadcastJob)]
-        self._tell(room_id, "recording", recordings, RECORDING_STATUS, _recording_wire)
-        self._tell(room_id, "livestream", broadcasts, LIVESTREAM_STATUS, _broadcast_wire)
+        self._tell(room, "recording", recordings, RECORDING_STATUS, _recording_wire)
+        self._tell(room, "livestream", broadcasts, LIVESTREAM_STATUS, _broadcast_wire)
 
-    def _tell(self, room_id: str, name: str, jobs: list[Any], statuses: dict[str, str], wire: Callable[[Any], Any]) -> None:
+    def _tell(self, room: Room, name: str, jobs: list[Any], statuses: dict[str, str], wire: Callable[[Any], Any]) -> None:
         shown = [job for job in jobs if job.state not in (STOPPED, FAILED, PROCESSING)]
         states = {job.state for job in shown}
         status = next((word for state, word in statuses.items() if state in states), "STOPPED")
-        room = self._server.conference.rooms.get(room_id)
-        if room is None or (status == "STOPPED" and name not in room.state.values):
+        if status == "STOPPED" and name not in room.state.values:
             return
         value = {"status": f"{name.upper()}_{status}", f"{name}s": [wire(job) for job in shown]}
-        self._server.conference.set_room_state(room_id, name, value, now=self._server.now())
+        self._server.conference.set_room_state(room.room_id, name, value, now=self._server.now())
         self._server.pump()
 
 

@@ -18,6 +18,7 @@ from tidegate.egress import delivery, names
 from tidegate.egress.plane import BUSY_PAUSE, Plane
 from tidegate.egress.requests import MergeRequest
 from tidegate.egress.run import MadeFile
+from tidegate.egress.states import NotNow, move
 from tidegate.events.log import NewEvent
 from tidegate.storage import StorageError
 from tidegate.store import Transcoding
@@ -92,22 +93,27 @@ class Merges:
         row = await self._plane.store.transcodings.get(row_id)
         if row is None or row.state in ENDED_STATES:
             raise Refusal.STOP_RECORDING_FAILED("this transcoding has ended already")
-        row = await self._write(row, CANCELLED, "cancelled", end=self._plane.wall_ms(), upload_url=None)
+        try:
+            row = await self._write(row, CANCELLED, "cancelled", end=self._plane.wall_ms(), upload_url=None)
+        except NotNow:  # its last word was being written
+            raise Refusal.STOP_RECORDING_FAILED("this transcoding has ended already") from None
         await self._plane.forget(row_id)
         return row
 
     async def _life(self, row: Transcoding) -> None:
         plane = self._plane
-        recordings = plane.store.transcodings
+        transcodings = plane.store.transcodings
         start = plane.wall_ms()
-        row = await plane.persist(change=lambda tx: recordings.update(tx, row.id, state=PROCESSING, start=start))
+        row = await plane.persist(change=lambda tx: move(tx, transcodings, row.id, PROCESSING, start=start))
         directory = plane.directory(row.id)
         try:
             inputs = await self._fetch(row, directory)
             info = await self._merge(row, directory, inputs)
             files, refused = await delivery.deliver(plane, row, (MadeFile(directory / info.name, info),))
-        except _Unfit as unfit:
-            words = str(unfit)
+            if not files:
+                raise _Unfit(refused or delivery.LOST)
+        except (_Unfit, OSError) as error:
+            words = str(error) if isinstance(error, _Unfit) else f"the disk refuses: {error.strerror}"
             await self._write(row, FAILED, "failed", {"error": words}, error=words, end=plane.wall_ms(), upload_url=None)
         else:
             signer = await plane.links.signer(row.project_id)
@@ -176,7 +182,7 @@ class Merges:
     ) -> Transcoding:
         store = self._plane.store.transcodings
         told = self._event(row, event, status=state, **(data or {}))
-        row = await self._plane.persist(told, change=lambda tx: store.update(tx, row.id, state=state, **changes))
+        row = await self._plane.persist(told, change=lambda tx: move(tx, store, row.id, state, **changes))
         log.info("merge %s is %s%s", row.id, state, f": {row.error}" if row.error else "")
         return row
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 STORE_PAUSE, LONGEST_STORE_PAUSE = 1.0, 30.0  # seconds between attempts to write what has happened
 BUSY_PAUSE = 5.0  # seconds until a file that waits for a free worker asks again
+FINALIZE_TRIES = 2  # a worker that dies of a file does so again; then the file stays in fragments, which play too
+OPENINGS = "openings.jsonl"  # beside a worker's files: when each began, which the files do not say
 MEDIA_SUFFIXES = (".mp4", ".webm", ".m4a", ".mp3")
 
 
@@ -93,14 +96,33 @@ class Plane:
 
     async def finalize(self, job_id: str, directory: Path) -> tuple[FileInfo, ...]:
         """Make whole what a dead worker left in `directory`. Waits for a free worker; empty when nothing can be read."""
-        names = await asyncio.to_thread(media_files, directory)
+        try:
+            names, starts = await asyncio.to_thread(_look, directory)
+        except OSError as error:
+            log.error("what is left of %s cannot be read: %s", job_id, error.strerror)
+            return ()
         if not names:
             return ()
+        found: dict[str, FileInfo] = {}
+        for _ in range(FINALIZE_TRIES):
+            missing = tuple(name for name in names if name not in found)
+            files, told = await self._finalize_once(FinalizeSpec(f"{job_id}-finalize", str(directory), missing))
+            found |= {info.name: info for info in files}
+            if told:
+                break
+        else:
+            log.error("files of %s stay in fragments: media workers end while they make them whole", job_id)
+            found |= {name: await asyncio.to_thread(_as_it_is, directory / name) for name in names if name not in found}
+        began = [starts.get(name, starts.get("", 0.0)) for name in names]
+        return tuple(replace(found[name], start=at) for name, at in zip(names, began, strict=True) if name in found)
+
+    async def _finalize_once(self, spec: FinalizeSpec) -> tuple[list[FileInfo], bool]:
+        """The files, and whether the worker said that these are all."""
         reports: list[FileInfo] = []
         while True:
             try:
                 worker = await self.supervisor.start(
-                    FinalizeSpec(f"{job_id}-finalize", str(directory), names),
+                    spec,
                     kind="finalize",
                     cost=budget.finalize_cost(),
                     on_report=lambda report: reports.extend(getattr(report, "files", ())),
@@ -109,8 +131,27 @@ class Plane:
                 break
             except WorkersBusy:
                 await asyncio.sleep(BUSY_PAUSE)
-        await worker.wait()
-        return tuple(reports)
+        exit = await worker.wait()
+        return reports, exit.reason in ("done", "failed")
+
+
+def _look(directory: Path) -> tuple[tuple[str, ...], dict[str, float]]:
+    """The media files, and when they began, as far as it was noted. Blocking."""
+    starts: dict[str, float] = {}
+    journal = directory / OPENINGS
+    if journal.is_file():
+        for line in journal.read_bytes().splitlines():
+            try:
+                fact = json.loads(line)
+                starts.setdefault(fact["name"], float(fact["at"]))
+            except (ValueError, KeyError, TypeError):
+                continue  # the last line of a killed node
+    return media_files(directory), starts
+
+
+def _as_it_is(path: Path) -> FileInfo:
+    """Blocking. How long it lasts nobody could say."""
+    return FileInfo(path.name, 0.0, 0.0, path.stat().st_size)
 
 
 def media_files(directory: Path) -> tuple[str, ...]:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from sfu.compose.messages import CompositionSpec, TrackFileSpec
-from tidegate.egress import delivery, names, timeline
+from tidegate.egress import delivery, manifest, names, timeline
 from tidegate.egress.chronicle import Chronicle
 from tidegate.egress.plane import Plane
 from tidegate.egress.requests import Composition, RecordingRequest
 from tidegate.egress.run import Outcome, Run
 from tidegate.egress.scenes import scene_of
+from tidegate.egress.states import move
 from tidegate.events.log import NewEvent
 from tidegate.store import Recording
 from tidegate.store.media_models import FAILED, PROCESSING, RECORDING, STARTING, STOPPED, STOPPING
@@ -28,8 +29,6 @@ NOTHING = "nothing was recorded: no media came"
 
 class RecordingJob:
     """One row. `life` is its task; what a node left when it ended has no `run` and only needs `finish`."""
-
-    run: Run
 
     def __init__(
         self,
@@ -43,8 +42,7 @@ class RecordingJob:
     ) -> None:
         self.plane = plane
         self.row = row
-        if run is not None:
-            self.run = run
+        self.run = run
         self.folder = folder or plane.directory(run.what.spec.id if run is not None else row.id)
         self.chronicle = chronicle
         self.shares_run = shares_run
@@ -86,12 +84,13 @@ class RecordingJob:
         )
         recordings = self.plane.store.recordings
         self.row = await self.plane.persist(
-            told, change=lambda tx: recordings.update(tx, row.id, state=state, **changes)
+            told, change=lambda tx: move(tx, recordings, row.id, state, **changes)
         )
 
     async def stop(self, reason: str | None = None) -> Recording:
         """Begin the end. Again is harmless."""
-        self.run.stop()
+        if self.run is not None:
+            self.run.stop()
         async with self._writing:
             if self.state in (STARTING, RECORDING):
                 self.reason = reason
@@ -101,32 +100,41 @@ class RecordingJob:
 
     async def life(self, tell: Any, before_end: Any) -> None:
         """Until everything is written. `tell()` makes the room know; `before_end()` waits for what has to be told first."""
-        await self._begin()
+        assert self.run is not None
+        await self._begin(self.run)
         tell()
         outcome = await asyncio.shield(self.run.finished)  # the run's: who waits for it may be cancelled
-        async with self._writing:
-            recordings = self.plane.store.recordings
-            end = self.plane.wall_ms()
-            gaps = [{"start": int(begin * 1000), "end": int(until * 1000)} for begin, until in outcome.gaps]
-            self.row = await self.plane.persist(
-                change=lambda tx: recordings.update(tx, self.id, state=PROCESSING, end=end, gaps=gaps)
-            )
+        try:
+            await asyncio.to_thread(manifest.save, self.folder, outcome.files)
+        except OSError as error:
+            log.error("the files of %s cannot be noted: %s", self.id, error.strerror)
+        gaps = [{"start": int(begin * 1000), "end": int(until * 1000)} for begin, until in outcome.gaps]
+        await self.process(end=self.plane.wall_ms(), gaps=gaps, error=outcome.error or self.reason)
         tell()
         await self.finish(outcome, before_end)
         tell()
 
-    async def _begin(self) -> None:
+    async def process(self, **changes: Any) -> None:
+        """Nothing is recorded any more; what there is becomes files. `error` is kept for a start that goes on from here."""
+        async with self._writing:
+            recordings = self.plane.store.recordings
+            self.row = await self.plane.persist(change=lambda tx: move(tx, recordings, self.id, PROCESSING, **changes))
+
+    async def _begin(self, run: Run) -> None:
         """Until media time zero, or the end without one."""
-        await asyncio.wait([self.run.started, self.run.finished], return_when=asyncio.FIRST_COMPLETED)
-        if not self.run.started.done() or self.run.started.cancelled():
+        await asyncio.wait([run.started, run.finished], return_when=asyncio.FIRST_COMPLETED)
+        if not run.started.done() or run.started.cancelled():
             return
-        at = self.run.started.result()
+        at = run.started.result()
         if self.chronicle is not None:
             self.chronicle.begin(at)
         async with self._writing:
-            if self.state in (STARTING, STOPPING):
-                state = RECORDING if self.state == STARTING else STOPPING
-                await self.write(state, "started", start=int(at * 1000))
+            start = int(at * 1000)
+            if self.state == STARTING:
+                await self.write(RECORDING, "started", start=start)
+            elif self.state == STOPPING:  # told already; that it started meanwhile would be news of the past
+                recordings = self.plane.store.recordings
+                self.row = await self.plane.persist(change=lambda tx: recordings.update(tx, self.id, start=start))
 
     async def finish(self, outcome: Outcome, before_end: Any) -> None:
         """Files into the storage, then the last word."""
@@ -170,8 +178,10 @@ class RecordingJob:
         except OSError as error:
             log.error("the timeline of %s cannot be written: %s", row.id, error.strerror)
             return None
-        if path is None:
-            return None
+        finally:
+            self.chronicle = None  # the job waits for its storage, perhaps for long: what happens now is not on its file
+        if path is None:  # none was kept, or it is in the storage since before the node was killed
+            return await delivery.find(self.plane, row, f"{row.id}.timeline.json") if self.run is None else None
         return (await delivery.put(self.plane, row, path, f"{row.id}.timeline.json")).path
 
 

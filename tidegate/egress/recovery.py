@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tidegate.egress import names
+from tidegate.egress import manifest, names
+from tidegate.egress.plane import Plane
 from tidegate.egress.recordings import RecordingJob
 from tidegate.egress.run import MadeFile, Outcome
+from tidegate.egress.states import move
 from tidegate.events.log import NewEvent
-from tidegate.events.recovery import tell_ends
-from tidegate.store import Broadcast, Recording
-from tidegate.store.media_models import PROCESSING, RUNNING_STATES, STOPPED
+from tidegate.store import Broadcast, Recording, Session, Transcoding
+from tidegate.store.media_models import PROCESSING, STOPPED
 
 if TYPE_CHECKING:
     from tidegate.egress.service import Egress
@@ -23,27 +25,58 @@ log = logging.getLogger(__name__)
 STOPPED_BY_NODE = "the server ended meanwhile; the file holds what was recorded until then"
 
 
-async def finish_left_over(egress: Egress) -> None:
-    """Every row that had not ended, in the order of time, and the ends of their sessions. One that fails is logged and does not hold up the others."""
+@dataclass(frozen=True, slots=True)
+class LeftOver:
+    """Oldest first. `folders` of jobs, whether or not a row knows them."""
+
+    broadcasts: list[Broadcast]
+    recordings: list[Recording]
+    transcodings: list[Transcoding]
+    sessions: list[Session]
+    folders: list[str]
+
+
+async def look(plane: Plane) -> LeftOver:
+    """What there is before this node has anything of its own."""
+    store = plane.store
+    return LeftOver(
+        await store.broadcasts.left_over(),
+        await store.recordings.left_over(),
+        await store.transcodings.left_over(),
+        await store.events.untold_ends(),
+        await asyncio.to_thread(_folders, plane.work_dir),
+    )
+
+
+async def finish_left_over(egress: Egress, left: LeftOver) -> None:
+    """Every row that had not ended, and the ends of their sessions. None holds up the others; a session's end is told last,
+    as always, and waits no longer than always for files that cannot be stored."""
     plane = egress.plane
-    untold = await plane.store.events.untold_ends()
-    for broadcast in await plane.store.broadcasts.left_over():
-        if broadcast.id not in egress.book.broadcasts:
-            await _end_broadcast(egress, broadcast)
-    for recording in await plane.store.recordings.left_over():
-        if recording.id in egress.book.recordings:
-            continue
+    for broadcast in left.broadcasts:
         try:
-            await _finish_recording(egress, recording)
+            await _end_broadcast(plane, broadcast)
         except Exception:
-            log.exception("recording %s, which the server left when it ended, cannot be finished", recording.id)
-    for transcoding in await plane.store.transcodings.left_over():
+            log.exception("broadcast %s, which the server left when it ended, cannot be ended", broadcast.id)
+    folders = {recording.id: await _folder_of(plane, recording) for recording in left.recordings}
+    for recording in left.recordings:
+        job = RecordingJob(plane, recording, None, None, folder=folders[recording.id])
+        egress.go_on(job, _finish_recording(job))
+    for transcoding in left.transcodings:
         egress.merges.resume(transcoding)
-    await tell_ends(plane.events, untold)  # last, as at the end of any session
+    for session in left.sessions:
+        egress.book.when_free(session.id, lambda session=session: egress.tell_end(session))
+    known = {folder.name for folder in folders.values()} | {row.id for row in left.transcodings}
+    for name in left.folders:
+        if name not in known:  # its node was killed before it had a row, or after its row's last word
+            await plane.forget(name)
 
 
-async def _end_broadcast(egress: Egress, row: Broadcast) -> None:
-    plane = egress.plane
+def _folders(work_dir: Path) -> list[str]:
+    """Blocking."""
+    return [path.name for path in work_dir.iterdir() if path.is_dir()] if work_dir.is_dir() else []
+
+
+async def _end_broadcast(plane: Plane, row: Broadcast) -> None:
     error = "the server ended meanwhile"
     outputs = [{**output, "state": "stopped"} for output in row.outputs]
     row.outputs = outputs
@@ -54,32 +87,35 @@ async def _end_broadcast(egress: Egress, row: Broadcast) -> None:
     end = plane.wall_ms()
     await plane.persist(
         told,
-        change=lambda tx: plane.store.broadcasts.update(
-            tx, row.id, state=STOPPED, outputs=outputs, error=error, end=row.end or end
+        change=lambda tx: move(
+            tx, plane.store.broadcasts, row.id, STOPPED, outputs=outputs, error=error, end=row.end or end
         ),
     )
 
 
-async def _finish_recording(egress: Egress, row: Recording) -> None:
-    plane = egress.plane
-    was_running = row.state in RUNNING_STATES
-    folder = await _folder_of(egress, row)
-    files: list[MadeFile] = []
-    for attempt in await asyncio.to_thread(_attempts, folder):
-        files += (MadeFile(attempt / info.name, info) for info in await plane.finalize(row.id, attempt))
-    changes: dict[str, Any] = {"state": PROCESSING}
-    if was_running:
-        changes["gaps"] = [*row.gaps, *_gap(row, files, plane.wall_ms())]
-        changes["end"] = plane.wall_ms()
-    row = await plane.persist(change=lambda tx: plane.store.recordings.update(tx, row.id, **changes))
-    job = RecordingJob(plane, row, None, None, folder=folder)
-    error = (STOPPED_BY_NODE if was_running else row.error) if files else None
-    await job.finish(Outcome(tuple(files), (), error), lambda: asyncio.sleep(0))
+async def _finish_recording(job: RecordingJob) -> None:
+    plane, row = job.plane, job.row
+    files = await asyncio.to_thread(manifest.load, job.folder)
+    if row.state != PROCESSING:
+        error = STOPPED_BY_NODE if files is None else row.error
+        await job.process(end=row.end or plane.wall_ms(), error=error)
+    if files is None:
+        found: list[MadeFile] = []
+        for attempt in await asyncio.to_thread(_attempts, job.folder):
+            found += (MadeFile(attempt / info.name, info) for info in await plane.finalize(row.id, attempt))
+        files = tuple(found)
+    if job.row.error == STOPPED_BY_NODE:
+        await job.process(gaps=_with_last_gap(job.row, files))
+    error = job.row.error if files or job.row.error != STOPPED_BY_NODE else None
+    await job.finish(Outcome(files, (), error), _at_once)
 
 
-async def _folder_of(egress: Egress, row: Recording) -> Path:
+async def _at_once() -> None:
+    """Broadcasts have been told of already."""
+
+
+async def _folder_of(plane: Plane, row: Recording) -> Path:
     """A recording made alongside a broadcast lies in the broadcast's folder."""
-    plane = egress.plane
     own = plane.directory(row.id)
     if await asyncio.to_thread(own.is_dir):
         return own
@@ -95,8 +131,9 @@ def _attempts(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
-def _gap(row: Recording, files: list[MadeFile], now_ms: int) -> list[dict[str, int]]:
-    """From the last fragment to when we noticed: what happened then is not on the file."""
+def _with_last_gap(row: Recording, files: tuple[MadeFile, ...]) -> list[dict[str, int]]:
+    """From the last fragment to when we noticed: what happened then is not on the file. Twice is the same as once."""
     ends = [int((made.info.start + made.info.duration) * 1000) for made in files if made.info.start]
-    begin = max(ends, default=row.start or row.created_at)
-    return [{"start": begin, "end": now_ms}] if now_ms > begin else []
+    begin, end = max(ends, default=row.start or row.created_at), row.end or 0
+    earlier = [gap for gap in row.gaps if gap["end"] != end]
+    return [*earlier, {"start": begin, "end": end}] if end > begin else earlier

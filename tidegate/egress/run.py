@@ -6,8 +6,10 @@ What it is for (a recording, a broadcast) is its owner's matter: here it has a s
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,22 +24,27 @@ from sfu.compose.messages import (
     FileOpened,
     PicturesWanted,
     Progress,
-    Scene,
     SceneChanged,
     Started,
     TrackFileSpec,
     Warned,
 )
-from sfu.listener import ListenerEvent
-from sfu.meeting.events import RoomEvent
-from tidegate.egress.plane import Plane
+from sfu.listener import ListenerEvent, ListenerFailed
+from sfu.meeting.events import ParticipantLeft, RoomEnding, RoomEvent
+from sfu.meeting.refusals import Refusal
+from tidegate.egress.plane import OPENINGS, Plane
+from tidegate.egress.scenes import patched
 from tidegate.egress.seat import Choice, Seat
+from tidegate.workers.budget import WorkersBusy
 from tidegate.workers.handle import Exit, Worker
 from tidegate.workers.restart import RestartPolicy
 
 log = logging.getLogger(__name__)
 
 GONE = "the media worker ended too often; what was recorded until then is kept"
+
+Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
+"""Makes a task that somebody owns: whose failure is logged, and which ends when the node does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,7 @@ class _Attempt:
     worker: Worker | None = None
     seat: Seat | None = None
     files: tuple[FileInfo, ...] | None = None  # None: it has not told, they are to be found
-    began: float | None = None
-    ended: float | None = None
+    began: float | None = None  # Unix time of the first frame
 
 
 @dataclass(slots=True)
@@ -75,6 +81,8 @@ class RunSpec:
     kind: str
     cost: float
     room_id: str
+    session_id: str | None = None
+    """The session that it was asked for in; None: whichever it opens."""
     choose: Choice | None = None
     hold_seconds: float = 0.0
     restarts: bool = True
@@ -87,36 +95,35 @@ class RunSpec:
 class Run:
     """`start`, then `stop`; `started` is done with the Unix time of media time zero, `finished` with the outcome."""
 
-    def __init__(self, plane: Plane, what: RunSpec, *, max_restarts: int) -> None:
+    def __init__(self, plane: Plane, what: RunSpec, *, max_restarts: int, spawn: Spawn) -> None:
         self.what = what
         self.progress: Progress | None = None
-        self.is_stopping = False
         self.restarts = 0
         loop = asyncio.get_running_loop()
         self.started: asyncio.Future[float] = loop.create_future()
         self.finished: asyncio.Future[Outcome] = loop.create_future()
         self._plane = plane
         self._policy = RestartPolicy(max_restarts if what.restarts else 0)
+        self._spawn = spawn
         self._attempts: list[_Attempt] = []
         self._error: str | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self._abandoned = False
 
     @property
-    def session_id(self) -> str:
-        seat = self._attempts[0].seat
-        assert seat is not None
-        return seat.session_id
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    @property
+    def session_id(self) -> str | None:
+        """Of the room it sits in, or is to sit in."""
+        seat = self._attempts[0].seat if self._attempts else None
+        return (seat.session_id if seat is not None else None) or self.what.session_id
 
     @property
     def directories(self) -> list[Path]:
         """The job's folder and the present worker's: where pictures have to be."""
         return [Path(self.what.spec.directory), self._attempts[-1].directory]
-
-    @property
-    def state(self) -> str:
-        if self.finished.done():
-            return "ended"
-        return "stopping" if self.is_stopping else "running" if self.started.done() else "starting"
 
     async def start(self) -> None:
         """PeerError (no room for another worker, no such room) leaves nothing behind."""
@@ -124,29 +131,50 @@ class Run:
 
     def stop(self) -> None:
         """Ask for an orderly end. Again is harmless."""
-        self.is_stopping = True
-        worker = self._attempts[-1].worker
+        self._stopping.set()
+        worker = self._attempts[-1].worker if self._attempts else None
         if worker is not None:
             worker.stop()
 
-    def handle(self, event: RoomEvent | ListenerEvent) -> None:
-        seat = self._attempts[-1].seat if self._attempts else None
-        if seat is not None:
-            seat.handle(event)
+    def abandon(self) -> None:
+        """The node ends: what becomes of the worker from now on is the next start's matter."""
+        self._abandoned = True
 
-    def set_scene(self, scene: Scene) -> None:
-        """How the picture looks from now on, in this attempt and those to come."""
+    def handle(self, event: RoomEvent | ListenerEvent) -> None:
+        """Without its seat it ends: the room has ended, or an operator put the recorder out."""
+        attempt = self._attempts[-1] if self._attempts else None
+        if attempt is None or attempt.seat is None or attempt.seat.inner_id is None:
+            return
+        match event:
+            case ListenerFailed(inner_id=attempt.seat.inner_id):
+                log.error("pipeline %s gets no media any more: %s", self.what.spec.id, event.reason)
+                attempt.seat.close()
+                if attempt.worker is not None:
+                    attempt.worker.kill("crashed", "media could not be handed to the worker")
+            case RoomEnding(session_id=attempt.seat.session_id):
+                self.stop()  # before those who leave are told: the last picture has them
+            case ParticipantLeft(inner_id=attempt.seat.inner_id):
+                self.stop()
+        attempt.seat.handle(event)
+
+    def change_scene(self, changes: Mapping[str, Any]) -> None:
+        """How the picture of a composition looks from now on, in this attempt and those to come: fields of Look."""
+        assert isinstance(self.what.spec, CompositionSpec)
+        scene = patched(self.what.spec.scene, changes)
         self.what.spec = replace(self.what.spec, scene=scene)
         worker = self._attempts[-1].worker
         if worker is not None:
             worker.send(SceneChanged(scene))
 
-    async def _attempt(self, *, restarted: bool) -> None:
+    async def _attempt(self, *, restarted: bool) -> bool:
+        """False: there is no point in it any more."""
         plane, what = self._plane, self.what
-        number = len(self._attempts) + 1
-        attempt = _Attempt(Path(what.spec.directory) / str(number))
-        await asyncio.to_thread(attempt.directory.mkdir, parents=True, exist_ok=True)
-        await asyncio.to_thread(_share_pictures, Path(what.spec.directory), attempt.directory)
+        attempt = _Attempt(Path(what.spec.directory) / str(len(self._attempts) + 1))
+        await asyncio.to_thread(_make_folder, Path(what.spec.directory), attempt.directory)
+        if restarted and self.is_stopping:
+            return False
+        if not self._may_join():
+            raise Refusal.INVALID_MEETING_ID("the meeting has just ended")
         if what.on_begin is not None:
             what.on_begin()
         worker = await plane.supervisor.start(
@@ -164,22 +192,32 @@ class Run:
         self._attempts.append(attempt)
         try:
             attempt.seat.open(what.room_id, mine=what.mine)
-        except PeerError:
-            if not restarted:
-                self._attempts.pop()
+        except BaseException:
+            self._attempts.remove(attempt)  # its worker's end is nobody's
+            attempt.seat.close()
             worker.kill()
             raise
         if self.is_stopping:
             worker.stop()
+        return True
+
+    def _may_join(self) -> bool:
+        """Joining a room that has ended would open it again, as another session."""
+        room = self._plane.server.conference.rooms.get(self.what.room_id)
+        return self.session_id is None or (
+            room is not None and room.ended is None and room.session_id == self.session_id
+        )
 
     def _on_report(self, attempt: _Attempt, report: Any) -> None:
         match report:
             case Started():
                 attempt.began = report.at
+                self._note_opening(attempt, "", report.at)
                 if not self.started.done():
                     self.started.set_result(report.at)
             case FileOpened():
                 attempt.began = attempt.began or report.at
+                self._note_opening(attempt, report.name, report.at)
             case Progress():
                 self.progress = report
             case PicturesWanted():
@@ -196,37 +234,46 @@ class Run:
                 attempt.files = report.files or None
                 self._error = report.text
 
+    def _note_opening(self, attempt: _Attempt, name: str, at: float) -> None:
+        """For whoever finds the file without its worker, perhaps after a restart of the node."""
+        path = attempt.directory / OPENINGS
+        self._spawn(asyncio.to_thread(_append, path, {"name": name, "at": at}), f"opening of {self.what.spec.id}")
+
     def _on_exit(self, attempt: _Attempt, exit: Exit) -> None:
-        attempt.ended = self._plane.wall()
-        if attempt not in self._attempts:
-            return  # it never got its seat: start() has told
-        before = self._attempts[-2] if len(self._attempts) > 1 and self._attempts[-1] is attempt else None
-        if before is not None and before.seat is not None:
-            before.seat.close()
+        if attempt not in self._attempts or self._abandoned:
+            return
         delay = None
         if exit.reason not in ("done", "failed"):
             self._error = exit.text
-            delay = None if self.is_stopping else self._policy.next_delay(self._plane.server.now())
-        self._task = asyncio.get_running_loop().create_task(
-            self._finish() if delay is None else self._begin_again(attempt, delay), name=f"pipeline {self.what.spec.id}"
-        )
-
-    async def _begin_again(self, attempt: _Attempt, delay: float) -> None:
-        """The room's recorder stays until the next one sits: it may hold the room open."""
-        log.warning("pipeline %s begins again in %.1f s", self.what.spec.id, delay)
-        await asyncio.sleep(delay)
-        self.restarts += 1
-        try:
             if not self.is_stopping:
-                await self._attempt(restarted=True)
-                if attempt.seat is not None:
-                    attempt.seat.close()
-                self._error = None
-                return
-        except PeerError as error:
-            self._error = error.reason
-        except OSError as error:
-            self._error = f"the disk refuses: {error.strerror}"
+                delay = self._policy.next_delay(self._plane.server.now())
+                self._error = GONE if delay is None and self.restarts else exit.text
+        self._spawn(self._finish() if delay is None else self._begin_again(delay), f"pipeline {self.what.spec.id}")
+
+    async def _begin_again(self, delay: float | None) -> None:
+        """The room's recorder stays until the next one sits: it may hold the room open."""
+        former = self._attempts[-1]
+        while delay is not None:
+            log.warning("pipeline %s begins again in %.1f s", self.what.spec.id, delay)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay)
+            self.restarts += 1
+            delay = None
+            try:
+                if await self._attempt(restarted=True):
+                    if former.seat is not None:
+                        former.seat.close()
+                    self._error = None
+                    return
+            except WorkersBusy as error:
+                self._error = error.reason
+                delay = self._policy.next_delay(self._plane.server.now())
+            except PeerError as error:
+                self._error = error.reason
+            except OSError as error:
+                self._error = f"the disk refuses: {error.strerror}"
+            except Exception:
+                log.exception("pipeline %s cannot begin again", self.what.spec.id)
         await self._finish()
 
     async def _finish(self) -> None:
@@ -243,14 +290,31 @@ class Run:
         self.finished.set_result(Outcome(tuple(files), tuple(self._gaps()), self._error))
 
     def _gaps(self) -> list[tuple[float, float]]:
-        """From the end of what an attempt wrote to the beginning of the next one's first frame."""
-        found = []
-        for earlier, later in zip(self._attempts, self._attempts[1:], strict=False):
-            written = [info.start + info.duration for info in earlier.files or ()]
-            begin = max(written) if written else earlier.began or earlier.ended
-            if begin is not None and later.began is not None and later.began > begin:
-                found.append((begin, later.began))
+        """From the end of what is on a file to the first frame of the next file."""
+        found: list[tuple[float, float]] = []
+        end: float | None = None
+        for attempt in self._attempts:
+            if attempt.began is None:
+                continue
+            end = attempt.began if end is None else end
+            if not attempt.files:
+                continue
+            if attempt.began > end:
+                found.append((end, attempt.began))
+            end = max(info.start + info.duration for info in attempt.files)
         return found
+
+
+def _append(path: Path, fact: dict[str, Any]) -> None:
+    """Blocking."""
+    with suppress(OSError), open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(fact) + "\n")
+
+
+def _make_folder(job: Path, attempt: Path) -> None:
+    """Blocking."""
+    attempt.mkdir(parents=True, exist_ok=True)
+    _share_pictures(job, attempt)
 
 
 def _share_pictures(job: Path, attempt: Path) -> None:

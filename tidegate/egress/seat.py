@@ -6,6 +6,7 @@ One seat for each worker: a pipeline that is begun again takes another.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from media.codecs import Kind
 from media.errors import PeerError
@@ -57,14 +58,16 @@ class Seat:
         self._listener: Listener | None = None
         self._tracks: dict[str, bool] = {}  # told to the worker: muted
         self._pictures: dict[str, bool] = {}  # video tracks of them: sent
+        self._people: set[str] = set()  # told to the worker
 
     @property
-    def session_id(self) -> str:
-        assert self._room is not None
-        return self._room.session_id
+    def session_id(self) -> str | None:
+        """None before it is taken."""
+        return self._room.session_id if self._room is not None else None
 
     @property
     def inner_id(self) -> str | None:
+        """None while nobody sits."""
         return self._me.inner_id if self._me is not None else None
 
     def open(self, room_id: str, *, mine: Callable[[str], None]) -> None:
@@ -104,8 +107,8 @@ class Seat:
             self._server.pump()
 
     def handle(self, event: RoomEvent | ListenerEvent) -> None:
-        """One event of our room."""
-        if self._me is None:
+        """One event of our room. What is of another session under the same name is passed over."""
+        if self._me is None or (isinstance(event, RoomEvent) and event.session_id != self.session_id):
             return
         send = self._worker.send
         match event:
@@ -131,9 +134,10 @@ class Seat:
                 self._want(event.participant_id, event.track)
             case ParticipantJoined() | ParticipantUpdated():
                 self._tell_person(event.participant_id, event.info.display_name, event.info.mode, event.hidden)
+            case ParticipantLeft(inner_id=self._me.inner_id):
+                self._me = None  # the room has ended, or somebody put it out
             case ParticipantLeft():
-                if not event.hidden:
-                    send(PersonLeft(event.participant_id))
+                self._tell_gone(event.participant_id)
             case SpeakerChanged():
                 send(SpeakersChanged(event.participant_id, event.order))
             case PinChanged():
@@ -148,20 +152,29 @@ class Seat:
             sent = len(self._pictures) <= FEW or track_id in track_ids or self._tracks[track_id]
             if sent != is_sent:
                 self._pictures[track_id] = sent
-                conference.want(self._me, track_id, enabled=sent, now=now)
+                with suppress(PeerError):  # it has gone, which will be told
+                    conference.want(self._me, track_id, enabled=sent, now=now)
         self._server.pump()
 
     def _tell_person(self, participant_id: str, name: str, mode: Mode, hidden: bool) -> None:
-        """Whoever can be seen. An audience is not."""
+        """Whoever can be seen. An audience is not, nor whoever goes to sit there."""
         if hidden or mode is not Mode.SEND_AND_RECV:
-            return
-        if self._choose is None or any(self._choose(participant_id, source) for source in Source):
+            self._tell_gone(participant_id)
+        elif self._choose is None or any(self._choose(participant_id, source) for source in Source):
+            self._people.add(participant_id)
             self._worker.send(PersonJoined(participant_id, name or participant_id))
+
+    def _tell_gone(self, participant_id: str) -> None:
+        if participant_id in self._people:
+            self._people.remove(participant_id)
+            self._worker.send(PersonLeft(participant_id))
 
     def _want(self, participant_id: str, track: Track) -> None:
         if self._choose is None or not track.published or not self._choose(participant_id, track.source):
             return
-        if self._me is not None:
+        if self._me is None:
+            return
+        with suppress(PeerError):  # it has gone since
             self._server.conference.want(self._me, track.track_id, enabled=True, now=self._server.now())
 
     def _tell_pins(self) -> None:

@@ -50,10 +50,10 @@ class Timeline:
 
 
 def finish(directory: Path, about: dict[str, Any]) -> Path | None:
-    """The journal made one document, `about` laid over it; None when there is no journal. Blocking."""
-    journal = directory / JOURNAL
+    """The journal made one document, `about` laid over it; None when there is neither. Blocking."""
+    journal, path = directory / JOURNAL, directory / NAME
     if not journal.exists():
-        return None
+        return path if path.exists() else None
     start: float | None = None
     events: list[dict[str, Any]] = []
     with open(journal, "rb") as file:
@@ -74,7 +74,6 @@ def finish(directory: Path, about: dict[str, Any]) -> Path | None:
         "events": [{"at": max(0.0, round(e.pop("wall") - origin, 3)), **e} for e in events],
         "complete": len(events) < MAX_EVENTS,
     }
-    path = directory / NAME
     unfinished = path.with_suffix(".tmp")
     unfinished.write_text(json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8")
     os.replace(unfinished, path)

@@ -114,7 +114,7 @@ def test_a_mute_is_told_once_and_of_known_tracks_only(server):
     seat.handle(camera(seat, 1))
     for number in (1, 1, 2):
         track = Track(f"TR_{number}", "ada", Source.WEBCAM, Kind.VIDEO, muted=True)
-        seat.handle(TrackMuted("room", "s", "ada", "PA_1", False, track))
+        seat.handle(TrackMuted("room", seat.session_id, "ada", "PA_1", False, track))
     assert [control for control in worker.told if isinstance(control, SourceMuted)] == [SourceMuted("TR_1", True)]
 
 
@@ -157,7 +157,7 @@ def test_whoever_has_left_does_nothing_any_more(server):
     seat.close()
     before = len(worker.told)
     seat.show_only(())
-    seat.handle(ParticipantLeft("room", "s", "ada", "PA_1", False, CloseReason.UNKNOWN))
+    seat.handle(ParticipantLeft("room", seat.session_id, "ada", "PA_1", False, CloseReason.UNKNOWN))
     assert len(worker.told) == before
 
 
