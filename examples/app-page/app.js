@@ -100,6 +100,12 @@ function follow(meeting) {
     $("call").hidden = true;
     $("lobby").hidden = false;
   });
+  // Whoever is recorded or on air must see it; late joiners are told too.
+  meeting.on("recording-state-changed", ({ status }) => {
+    say(status);
+    $("record").ariaPressed = String(status === "RECORDING_STARTED");
+  });
+  meeting.on("livestream-state-changed", ({ status }) => say(status));
   meeting.on("error", ({ code, message }) => say(`Error ${code}: ${message}`));
 }
 
@@ -130,6 +136,12 @@ $("lobby").addEventListener("submit", async (event) => {
     $("lobby").inert = false;
   }
 });
+
+/** Into one picture; needs the grant `record`. The file's address comes by webhook and REST. */
+function toggleRecording() {
+  return meeting.recordingState === "RECORDING_STOPPED" ? meeting.startRecording() : meeting.stopRecording();
+}
+$("record").addEventListener("click", () => toggleRecording().catch((error) => say(`Error: ${error.message}`)));
 
 const ACTIONS = { mic: "toggleMic", webcam: "toggleWebcam", leave: "leave", end: "end" };
 for (const [id, method] of Object.entries(ACTIONS)) {

@@ -108,7 +108,7 @@ async def test_everybody_sees_that_it_is_recorded_and_the_start_page_plays_it(se
         assert await axe(console.page) == []
         await row.get_by_role("link").first.click()
         await plays(console.page)
-        await expect(console.page.get_by_text("Sidebar")).to_be_visible()
+        await expect(console.page.locator(".facts")).to_contain_text("Sidebar")
         await console.page.get_by_text("As a table").click()
         lanes = console.page.get_by_role("table").get_by_role("rowheader")
         await expect(lanes).to_have_text(["Ada", "Bob", "Eve"])

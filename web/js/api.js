@@ -12,6 +12,11 @@ export class Api {
     this.#getToken = getToken;
   }
 
+  /** Somebody else may sign in next. */
+  forget() {
+    this.#token = null;
+  }
+
   get(path) {
     return this.#ask("GET", path);
   }

@@ -135,7 +135,8 @@ export class Call {
     click("alone-copy", () => this.#invite?.copy());
     click("hear", () => this.#sounds.play());
     click("more-button", () => this.#showMore());
-    byId("more").addEventListener("click", () => this.#showMore(false));
+    // Before what is chosen acts: a dialog gives the focus back to what had it, which must still be seen then.
+    byId("more").addEventListener("click", () => this.#showMore(false), { capture: true });
     byId("more").addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.#showMore(false);
     });

@@ -113,7 +113,8 @@ export class OnAir {
   #changed(kind, status) {
     this.update();
     if (kind === "livestream") this.#tellTrouble();
-    if (status.endsWith("_STOPPED") && this.#meeting.state !== "DISCONNECTED") toast(t(`notice.${kind}.STOPPED`));
+    const out = ["DISCONNECTED", "FAILED"].includes(this.#meeting.state); // then nobody can know
+    if (status.endsWith("_STOPPED") && !out) toast(t(`notice.${kind}.STOPPED`));
     if (!byId("composing").open || kind !== this.#kind || this.#busy) return;
     if (Boolean(this.#running) !== this.#runs) byId("composing").close(); // somebody else was faster
     else this.#showRunning();

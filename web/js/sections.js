@@ -13,9 +13,10 @@ const NAMES = ["meet", "recordings", "broadcasts", "webhooks"];
 export class Sections {
   #shown = null;
   #parts;
+  #api;
 
   constructor() {
-    const api = new Api(async () => (await projectToken()).token);
+    const api = this.#api = new Api(async () => (await projectToken()).token);
     this.#parts = {
       recordings: new Recordings(byId("section-recordings"), api),
       broadcasts: new Broadcasts(byId("section-broadcasts"), api),
@@ -28,7 +29,10 @@ export class Sections {
   allow(open) {
     byId("sections").hidden = !open;
     if (open) this.#follow(false);
-    else this.#show("meet");
+    else {
+      this.#api.forget();
+      this.#show("meet");
+    }
   }
 
   #follow(move) {

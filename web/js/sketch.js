@@ -4,9 +4,10 @@ import { SIZES, arrange } from "./arrange.js";
 import { faceOf } from "./codes.js";
 import { makeSvg } from "./dom.js";
 
+// As sfu/compose/art.py has them.
 const THEMES = {
-  DARK: { ground: "#10141c", tile: "#232b3a", text: "#f2f5fa" },
-  LIGHT: { ground: "#f1f3f7", tile: "#d5dbe6", text: "#1a2230" },
+  DARK: { ground: "#131519", tile: "#272b32", text: "#f2f5fa" },
+  LIGHT: { ground: "#f2f4f7", tile: "#d9dee5", text: "#1a2230" },
 };
 const NAME_SHARE = 0.07; // of the tile's shorter side; smaller than this on the canvas nobody reads it
 

@@ -304,10 +304,11 @@ export class Meeting extends Room {
     this.localParticipant.setStatus(new Set());
     this.localParticipant.setStreams(new Map());
     this.participants.clear();
-    this.takeRoom({})();
+    const tellRoom = this.takeRoom({});
     this.#presenter.end();
     if (error) this.#report(error);
     this.#setState(error ? "FAILED" : "DISCONNECTED");
+    tellRoom();
     this.emit("meeting-left", reason);
   }
 
