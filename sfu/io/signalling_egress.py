@@ -21,6 +21,7 @@ from sfu.meeting.refusals import Refusal
 log = logging.getLogger(__name__)
 
 MAX_PARAMS_BYTES = 32768  # as JSON: a layout of many boxes takes a tenth
+MAX_RUNNING = 256  # of all participants: those who leave and join again leave theirs behind. Policy: refuse
 
 # Which of these grants somebody must have one of
 GRANTS: Mapping[str, tuple[str, ...]] = {
@@ -53,6 +54,8 @@ class EgressDesk:
             raise Refusal.TOO_MUCH(f"params: at most {MAX_PARAMS_BYTES} bytes of JSON")
         if participant.inner_id in self._running:
             raise Refusal.TOO_MUCH("the last such request is not done yet")
+        if len(self._running) >= MAX_RUNNING:
+            raise Refusal.SERVER_BUSY("too many such requests are being carried out; try again later")
         task = asyncio.create_task(
             self._carry_out(self._egress, connection, participant, request_id, method, params), name=method
         )

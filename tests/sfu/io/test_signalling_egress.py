@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from media.errors import PeerError
+from sfu.io import signalling_egress
 from sfu.io.signalling_egress import GRANTS, MAX_PARAMS_BYTES
 from sfu.io.signalling_ports import Admission
 from sfu.meeting.permissions import Grants
@@ -109,6 +110,20 @@ async def test_one_at_a_time_even_over_two_sockets(at, egress):
     await at.until(lambda: not at.signalling._desk._running)
     assert await again.request("start-livestream") == {"did": "start-livestream"}
     assert slow and len(egress.asked) == 3
+
+
+async def test_they_are_bounded_in_all_whoever_leaves_and_comes_back(at, egress, monkeypatch):
+    monkeypatch.setattr(signalling_egress, "MAX_RUNNING", 2)
+    egress.held.add("start-recording")
+    for _ in range(2):
+        ann = await at.join("ann")
+        await ann.send("start-recording")
+        await ann.request("leave")
+    ann = await at.join("ann")
+    assert await ann.refused("stop-recording") == 4098
+    egress.release.set()
+    await at.until(lambda: not at.signalling._desk._running)
+    assert await ann.request("stop-recording") == {"did": "stop-recording"}
 
 
 async def test_who_leaves_meanwhile_changes_nothing_for_the_command(at, egress):
