@@ -35,11 +35,13 @@ from sfu.meeting.permissions import Source
 from tidegate.events.autoclose import AutoClose
 from tidegate.events.log import EventLog, NewEvent
 from tidegate.store import Room, Session, Store
+from tidegate.store.away import is_away
 
 log = logging.getLogger("tidegate.events")
 
 QUEUE = 20_000  # events waiting for the store; what is not about a life (tracks, names) is dropped above it
 QUEUE_LIVES = 80_000  # and everything above this: the store has been out of reach for long
+AWAY_RETRY = 1.0  # seconds until the next try when the store cannot be written to
 BATCH = 32  # events in one transaction: an event costs a quarter of what it costs alone, and the store's lock is held shortly
 LOG_OF_SOURCE = {
     Source.MIC: "mic",
@@ -117,6 +119,8 @@ class Recorder:
         self._wake = asyncio.Event()
         self._is_writing = False
         self._has_ended = False
+        self.is_away = False
+        """The store is: what happens waits for it."""
         self._running: dict[str, _Running] = {}
         self.dropped = 0
         self.failed = 0
@@ -145,14 +149,12 @@ class Recorder:
                 await self._wake.wait()
         finally:
             self._has_ended = True
-            for item in self._queue:
-                if isinstance(item, asyncio.Future) and not item.done():
-                    item.set_result(None)
+            self._let_go()
             self._queue.clear()
 
     async def flush(self) -> None:
-        """Wait until everything that was told so far is in the store, or `run` has ended."""
-        if self._has_ended or not (self._queue or self._is_writing):
+        """Wait until everything that was told so far is in the store, or the store is away, or `run` has ended."""
+        if self._has_ended or self.is_away or not (self._queue or self._is_writing):
             return
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(written)
@@ -167,12 +169,7 @@ class Recorder:
             if isinstance(item, _Entry):
                 entries.append(item)
                 continue
-            event, at_ms = item  # type: ignore[misc]
-            try:
-                entry = await HANDLERS[type(event)](self, event, at_ms)
-            except Exception:
-                self._lost(type(event).__name__)
-                continue
+            entry = await self._handle(*item)  # type: ignore[misc]
             if entry is not None:
                 entries.append(entry)
         await self._write(entries)
@@ -181,20 +178,51 @@ class Recorder:
             if not waiting.done():
                 waiting.set_result(None)
 
+    async def _handle(self, event: RoomEvent, at_ms: int) -> _Entry | None:
+        while True:
+            try:
+                return await HANDLERS[type(event)](self, event, at_ms)
+            except Exception as error:
+                if not await self._outlast(error):
+                    self._lost(type(event).__name__)
+                    return None
+
+    async def _outlast(self, error: Exception) -> bool:
+        """True after a pause when it is the store that is away. Nobody is kept waiting for it."""
+        if not is_away(error):
+            return False
+        if not self.is_away:
+            log.error("what happens waits for the store, which cannot be written to: %s", error)
+        self.is_away = True
+        self._let_go()
+        await asyncio.sleep(AWAY_RETRY)
+        return True
+
+    def _let_go(self) -> None:
+        for item in self._queue:
+            if isinstance(item, asyncio.Future) and not item.done():
+                item.set_result(None)
+
     async def _write(self, entries: list[_Entry]) -> None:
         """All in one transaction; where that fails, each by itself: one row is lost, not its event nor those after it."""
         if not entries:
             return
-        try:
-            await self._write_together(entries)
-        except Exception:
+        while True:
+            try:
+                await self._write_together(entries)
+                self.is_away = False
+                return
+            except Exception as error:
+                if await self._outlast(error):
+                    continue
+                if len(entries) == 1:
+                    self._lost(entries[0].about)
             if len(entries) > 1:
                 for entry in entries:
                     await self._write([entry])
-                return
-            self._lost(entries[0].about)
-            if entries[0].change is not None:
+            elif entries[0].change is not None:
                 await self._write([replace(entries[0], change=None)])
+            return
 
     async def _write_together(self, entries: list[_Entry]) -> None:
         async def change(tx: AsyncSession) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from media.codecs import Kind
 from sfu.meeting import events as happened
@@ -206,12 +207,12 @@ async def test_a_room_that_is_not_in_the_store_is_not_kept(stage):
     assert stage.bus.events == [] and await stage.store.sessions.find(stage.room.project_id, "d" * 24) is None
 
 
-async def test_a_store_that_fails_costs_one_row_and_no_event(stage, monkeypatch):
+async def test_a_row_that_cannot_be_written_costs_no_event(stage, monkeypatch):
     await stage.tell(stage.started())
     joined = stage.store.sessions.joined
 
     async def failing(*args, **more):
-        raise OSError("disk full")
+        raise ValueError("a row that cannot be")
 
     monkeypatch.setattr(stage.store.sessions, "joined", failing)
     await stage.tell(stage.joined("ann"))
@@ -296,12 +297,42 @@ async def test_what_waits_is_written_in_one_transaction(stage, monkeypatch):
     assert not any([(await stage.person(who)).is_active for who in people])
 
 
+@pytest.mark.parametrize("away", [OSError("connection refused"), OperationalError("INSERT", {}, Exception("disk is full"))])
+@pytest.mark.parametrize("fails", [("write",), ("find_live", "write")])
+async def test_what_happens_while_the_store_is_away_is_kept_when_it_is_back(stage, monkeypatch, away, fails):
+    monkeypatch.setattr(recorder_module, "AWAY_RETRY", 0.0)
+    is_back = asyncio.Event()
+
+    def fails_while_away(call):
+        async def called(*args, **more):
+            if not is_back.is_set():
+                raise away
+            return await call(*args, **more)
+
+        return called
+
+    for of, name in ((stage.recorder._events, "write"), (stage.store.rooms, "find_live")):
+        if name in fails:
+            monkeypatch.setattr(of, name, fails_while_away(getattr(of, name)))
+    await asyncio.wait_for(stage.tell(stage.started()), 10)  # whoever reads the store is not kept waiting for it
+    assert stage.recorder.is_away and stage.bus.kinds == []
+    await asyncio.wait_for(stage.tell(stage.joined("ann"), stage.left("ann")), 10)
+    is_back.set()
+    async with asyncio.timeout(10):
+        while stage.recorder.is_away:
+            await asyncio.sleep(0)
+    await stage.recorder.flush()
+    assert stage.bus.kinds == ["session-started", "participant-joined", "participant-left"]
+    assert await stage.person("ann") is not None
+    assert stage.recorder.failed == 0
+
+
 async def test_one_that_fails_among_many_takes_none_with_it(stage, monkeypatch):
     joined = stage.store.sessions.joined
 
     async def failing(session, who, **more):
         if who == "bad":
-            raise OSError("disk full")
+            raise ValueError("a row that cannot be")
         await joined(session, who, **more)
 
     monkeypatch.setattr(stage.store.sessions, "joined", failing)
