@@ -128,12 +128,12 @@ class ChunkParser:
         message = Message(stream.type_id, stream.stream_id, stream.timestamp, payload)
         messages.append(message)
         if message.type_id == SET_CHUNK_SIZE:
-            size = _u32(payload)
+            size = read_u32(payload)
             if not 1 <= size <= MAX_CHUNK_SIZE:
                 raise ParseError(f"chunk size {size}")
             self._chunk_size = size
         elif message.type_id == ABORT:
-            aborted = self._streams.get(_u32(payload))
+            aborted = self._streams.get(read_u32(payload))
             if aborted is not None and aborted.payload is not None:
                 self._pending_bytes -= len(aborted.payload)
                 aborted.payload = None
@@ -154,7 +154,8 @@ def _begin_message(stream: _ChunkStream, fmt: int, field: int, extended: bool, l
         stream.timestamp = (stream.timestamp + field) & TIMESTAMP_MASK
 
 
-def _u32(payload: bytes) -> int:
+def read_u32(payload: bytes) -> int:
+    """What most control messages begin with."""
     if len(payload) < 4:
         raise ParseError("a control message is cut short")
     return int.from_bytes(payload[:4], "big")
@@ -191,7 +192,7 @@ class ChunkSerializer:
             header += message.stream_id.to_bytes(4, "little")
         first, size = bytes(header) + extended, self._chunk_size
         if message.type_id == SET_CHUNK_SIZE:
-            self._chunk_size = _u32(message.payload)
+            self._chunk_size = read_u32(message.payload)
         if len(message.payload) <= size:
             return [first, message.payload]
         view = memoryview(message.payload)

@@ -11,7 +11,7 @@ from typing import Any
 
 from media.errors import ParseError
 from rtmp import amf0
-from rtmp.chunk import SET_CHUNK_SIZE, Message
+from rtmp.chunk import SET_CHUNK_SIZE, Message, read_u32
 
 ACKNOWLEDGEMENT = 3  # section 5.4.3
 USER_CONTROL = 4  # section 6.2
@@ -81,11 +81,11 @@ def parse(message: Message) -> Parsed | None:
             raise ParseError("a command in AMF3")
         return _parse_command(payload[1:], message.stream_id)
     if kind == ACKNOWLEDGEMENT:
-        return Acknowledgement(_u32(payload))
+        return Acknowledgement(read_u32(payload))
     if kind == WINDOW_ACK_SIZE:
-        return WindowAckSize(_u32(payload))
+        return WindowAckSize(read_u32(payload))
     if kind == SET_PEER_BANDWIDTH:
-        return SetPeerBandwidth(_u32(payload), payload[4] if len(payload) > 4 else 0)
+        return SetPeerBandwidth(read_u32(payload), payload[4] if len(payload) > 4 else 0)
     if kind == USER_CONTROL:
         if len(payload) < 2:
             raise ParseError("a user control message is cut short")
@@ -101,12 +101,6 @@ def _parse_command(payload: bytes, stream_id: int) -> Command:
     if transaction_id is None:
         raise ParseError("a command whose transaction id is no number")
     return Command(values[0], transaction_id, tuple(values[2:]), stream_id)
-
-
-def _u32(payload: bytes) -> int:
-    if len(payload) < 4:
-        raise ParseError("a control message is cut short")
-    return int.from_bytes(payload[:4], "big")
 
 
 def set_chunk_size(size: int) -> Message:
