@@ -7,11 +7,14 @@ life is in recordings.py, broadcasts.py and merges.py, what comes before it in s
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 from media.errors import PeerError
+from sfu.compose.messages import CompositionSpec
 from sfu.listener import ListenerEvent
 from sfu.meeting.events import ParticipantLeft, RoomEnded, RoomEvent, RoomStarted
 from sfu.meeting.participant import CloseReason
@@ -31,8 +34,9 @@ from tidegate.egress.requests import (
     RecordingRequest,
 )
 from tidegate.egress.run import Run
-from tidegate.egress.starting import DISK_FULL, Starter, recording_of
-from tidegate.store import Broadcast, Recording, Transcoding
+from tidegate.egress.starting import DISK_FULL, Starter, disk_refusal, recording_of
+from tidegate.events.recovery import tell_ends
+from tidegate.store import Broadcast, Recording, Session, Transcoding
 from tidegate.store.media_models import LIVE, RECORDING, STARTING, STOPPING
 
 log = logging.getLogger(__name__)
@@ -42,6 +46,20 @@ TOO_LONG = "it reached the longest time that this server records (compose.max_ho
 
 AutoStart = Callable[[str], Awaitable[RecordingRequest | None]]
 """room_id -> the recording that the room's autoStartConfig asks for."""
+
+
+def _to_its_end(command: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """A command goes on when its caller goes away (an HTTP client that hangs up): nothing is left half-made."""
+
+    @functools.wraps(command)
+    async def carry_out(self: Egress, *arguments: Any) -> Any:
+        task = asyncio.get_running_loop().create_task(command(self, *arguments), name=command.__name__)
+        self._commands.add(task)
+        task.add_done_callback(self._commands.discard)
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())  # seen, if the caller is not there to see it
+        return await asyncio.shield(task)
+
+    return carry_out
 
 
 class Egress:
@@ -55,12 +73,15 @@ class Egress:
         self.merges = Merges(plane, self._do)
         self._recorders: set[str] = set()  # inner ids of ours
         self.starter = Starter(
-            plane, self.book, max_restarts=max_restarts, has_room=has_room, mine=self._recorders.add
+            plane, self.book, max_restarts=max_restarts, has_room=has_room, mine=self._recorders.add, spawn=self._do
         )
         self._auto_start = auto_start
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lives: set[asyncio.Task[Any]] = set()  # of jobs
-        self._starting: dict[str, asyncio.Lock] = {}  # by room: two starts at once must see each other
+        self._commands: set[asyncio.Task[Any]] = set()
+        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}  # by room: two starts at once must see each other
+        self._draining = False
+        self._left: recovery.LeftOver | None = None
 
     def is_recorder(self, inner_id: str) -> bool:
         """Whether a participant is one of ours, of whom nothing is kept."""
@@ -79,6 +100,7 @@ class Egress:
                 if job.chronicle is not None and job.session_id == event.session_id:
                     job.chronicle.handle(event)
         if isinstance(event, ParticipantLeft):
+            self._recorders.discard(event.inner_id)  # the last that is heard of it; the store's recorder has asked already
             self._end_with(event)
         elif isinstance(event, RoomEnded):
             self._do(self._end_session(event.session_id), "end of a session")
@@ -98,16 +120,16 @@ class Egress:
 
     async def _end_session(self, session_id: str) -> None:
         """Broadcasts are told of first, then recordings; each job tells by itself when it is over."""
-        jobs = self.book.of_session(session_id)
-        for job in jobs:
-            job.run.stop()  # all at once: nobody's last frames wait for another's
-        for job in jobs:
-            await job.stop()
+        for job in self.book.of_session(session_id):
+            try:
+                await job.stop()  # their runs have heard of the end by themselves: nobody's last frames wait for another's
+            except Exception:
+                log.exception("the end of %s cannot be told", job.id)
 
     async def _start_by_itself(self, room_id: str) -> None:
         assert self._auto_start is not None
         request = await self._auto_start(room_id)
-        if request is None or self.starter.room(room_id) is None or self.book.of_room(room_id):
+        if request is None or self.starter.room(room_id) is None:
             return
         try:
             await self.start_recording(request)
@@ -116,8 +138,9 @@ class Egress:
 
     # Recordings
 
+    @_to_its_end
     async def start_recording(self, request: RecordingRequest) -> Recording:
-        async with self._lock(request.room_id):
+        async with self._turn(request.room_id):
             self.starter.check_disk()
             self.starter.check_recording(request)
             request = self.starter.name_participants(request)
@@ -132,7 +155,10 @@ class Egress:
         try:
             row = await self.starter.add_recording(request, run, job_id)
         except BaseException:
-            run.stop()
+            if shares_run:
+                run.stop()
+            else:
+                self._take_back(run)
             raise
         chronicle = None
         if request.composition is not None:
@@ -142,9 +168,12 @@ class Egress:
                 chronicle.open(room, request.composition.look.layout)
         job = RecordingJob(self.plane, row, run, chronicle, shares_run=shares_run)
         self.book.recordings[row.id] = job
+        if not shares_run:
+            self.book.begun(run)
         self._begin(job, job.life(self._teller(row.room_id), lambda: self.book.broadcasts_over(row.session_id)))
         return row
 
+    @_to_its_end
     async def stop_recording(self, recording_id: str) -> Recording:
         job = self.book.recordings.get(recording_id)
         if job is None or job.state not in (STARTING, RECORDING, STOPPING):
@@ -157,8 +186,9 @@ class Egress:
 
     # Broadcasts
 
+    @_to_its_end
     async def start_broadcast(self, request: BroadcastRequest) -> Broadcast:
-        async with self._lock(request.room_id):
+        async with self._turn(request.room_id):
             if request.record:
                 self.starter.check_disk()
             self.starter.check_broadcast(request)
@@ -176,27 +206,37 @@ class Egress:
                     job.add_target(target)
                 job.row = await self.starter.add_broadcast(job, request, run)
             except BaseException:
-                run.stop()
+                self._take_back(run)
                 await job.abandon()
                 raise
             self.book.broadcasts[job.id] = job
             self._begin(job, job.life(self._teller(job.row.room_id)))
-            if job.row.recording_id is not None:
-                await self._add_recording(recording_of(request), run, job.row.recording_id, shares_run=True)
+            try:
+                if job.row.recording_id is not None:
+                    await self._add_recording(recording_of(request), run, job.row.recording_id, shares_run=True)
+            finally:
+                self.book.begun(run)
             return job.row
 
+    def _take_back(self, run: Run) -> None:
+        self.book.drop_run(run)
+        self.starter.take_back(run)
+
+    @_to_its_end
     async def stop_broadcast(self, broadcast_id: str) -> Broadcast:
-        row = await self._broadcast(broadcast_id).stop()
+        row = await self._broadcast(broadcast_id, STARTING, LIVE, STOPPING).stop()
         self.book.tell_room(row.room_id)
         return row
 
+    @_to_its_end
     async def add_output(self, broadcast_id: str, target: BroadcastTarget) -> Broadcast:
-        job = self._broadcast(broadcast_id)
+        job = self._broadcast(broadcast_id, STARTING, LIVE)
         job.add_target(target)
         return await job.note_outputs()
 
+    @_to_its_end
     async def remove_output(self, broadcast_id: str, output_id: str) -> Broadcast:
-        job = self._broadcast(broadcast_id)
+        job = self._broadcast(broadcast_id, STARTING, LIVE)
         try:
             await job.remove_target(output_id)
         except KeyError:
@@ -205,24 +245,28 @@ class Egress:
         self.book.tell_room(row.room_id)
         return row
 
-    def _broadcast(self, broadcast_id: str) -> BroadcastJob:
+    def _broadcast(self, broadcast_id: str, *states: str) -> BroadcastJob:
         job = self.book.broadcasts.get(broadcast_id)
-        if job is None or job.state not in (STARTING, LIVE, STOPPING):
+        if job is None or job.state not in states:
             raise Refusal.STOP_LIVESTREAM_FAILED("this livestream has ended already")
         return job
 
     # How it looks
 
+    @_to_its_end
     async def update_composition(self, row_id: str, patch: CompositionPatch) -> Recording | Broadcast:
         job = self.book.recordings.get(row_id) or self.book.broadcasts.get(row_id)
         if job is None or job.state not in (STARTING, RECORDING, LIVE):
             raise Refusal.INVALID_RECORDING_CONFIG("it has ended: its picture does not change any more")
-        scene = getattr(job.run.what.spec, "scene", None)
-        if scene is None:
+        spec = job.run.what.spec
+        if not isinstance(spec, CompositionSpec):
             raise Refusal.INVALID_RECORDING_CONFIG("it is recorded as it is published: there is no layout to change")
         images = patch.changes.get("images") or {}
-        await asyncio.to_thread(scenes.write_pictures, job.run.directories, images)
-        job.run.set_scene(scenes.patched(scene, patch.changes))
+        try:
+            await asyncio.to_thread(scenes.write_pictures, job.run.directories, images)
+        except OSError as error:
+            raise disk_refusal(error, Refusal.INVALID_RECORDING_CONFIG) from None
+        job.run.change_scene(patch.changes)
         if "layout" in patch.changes:
             for other in self.book.recordings.values():
                 if other.run is job.run and other.chronicle is not None:
@@ -231,18 +275,36 @@ class Egress:
 
     # Merges
 
+    @_to_its_end
     async def start_merge(self, request: MergeRequest) -> Transcoding:
+        self._check_open()
         self.starter.check_disk()
         return await self.merges.start(request)
 
+    @_to_its_end
     async def cancel_merge(self, transcoding_id: str) -> Transcoding:
         return await self.merges.cancel(transcoding_id)
 
     # Time, the disk, start and end of the node
 
+    async def look_back(self) -> None:
+        """See what the last node left, before anything of this one is there to be taken for it."""
+        self._left = await recovery.look(self.plane)
+
+    def go_on(self, job: RecordingJob, life: Coroutine[Any, Any, None]) -> None:
+        """With a recording that the last node left."""
+        self.book.recordings[job.id] = job
+        self._own(job, life)
+
+    def tell_end(self, session: Session) -> None:
+        """Of one that ended with the last node."""
+        self._do(tell_ends(self.plane.events, [session]), "end of a session")
+
     async def run(self) -> None:
         """Until cancelled: what a killed node left is finished, timelines are written."""
-        self._do(recovery.finish_left_over(self), "recovery")
+        if self._left is not None:
+            self._do(recovery.finish_left_over(self, self._left), "recovery")
+            self._left = None
         while True:
             await asyncio.sleep(TEND_EVERY)
             for job in tuple(self.book.recordings.values()):
@@ -253,13 +315,21 @@ class Egress:
                         log.warning("the timeline of %s cannot be written: %s", job.id, error.strerror)
 
     async def note_disk_low(self) -> None:
-        """What is recorded is ended while there is room to do it well."""
+        """What is recorded is ended while there is room to do it well. Called as long as there is little."""
         for job in tuple(self.book.recordings.values()):
+            if job.run is None or job.run.is_stopping:
+                continue
             owner = next((b for b in self.book.broadcasts.values() if b.run is job.run), job)
-            await owner.stop(DISK_FULL)
+            job.run.stop()
+            self._do(owner.stop(DISK_FULL), f"end of {owner.id}")  # the database may be on the same disk
 
     async def drain(self, timeout: float) -> None:
         """The rooms have ended: wait until what hangs on them is whole. What is not then, or is merged, waits for the next start."""
+        self._draining = True
+        if self._commands:
+            await asyncio.wait(self._commands, timeout=timeout)
+        for run in tuple(self.book.runs):
+            run.stop()  # of a start that was under way
         if self._lives:
             await asyncio.wait(self._lives, timeout=timeout)
         for task in self._lives:
@@ -267,9 +337,14 @@ class Egress:
 
     async def close(self) -> None:
         """Let go of what is left; the next start goes on with it."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._draining = True
+        self.book.close()
+        for run in tuple(self.book.runs):
+            run.abandon()
+        while tasks := (*self._commands, *self._tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     # Inside
 
@@ -278,26 +353,44 @@ class Egress:
         limit = loop.call_later(
             self.plane.compose.max_hours * 3600, lambda: self._do(job.stop(TOO_LONG), "longest recording")
         )
-        task = self._do(self._live(job, life, limit), f"life of {job.id}")
+        self._own(job, life).add_done_callback(lambda _: limit.cancel())
+        self.book.tell_room(job.row.room_id)
+        if job.run is not None and job.run.is_stopping:
+            self._do(job.stop(), f"end of {job.id}")  # the room ended before the row was written
+
+    def _own(self, job: RecordingJob | BroadcastJob, life: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
+        task = self._do(self._live(job, life), f"life of {job.id}")
         self._lives.add(task)
         task.add_done_callback(self._lives.discard)
-        self.book.tell_room(job.row.room_id)
+        return task
 
-    async def _live(self, job: RecordingJob | BroadcastJob, life: Coroutine[Any, Any, None], limit: asyncio.TimerHandle) -> None:
+    async def _live(self, job: RecordingJob | BroadcastJob, life: Coroutine[Any, Any, None]) -> None:
         try:
             await life
         finally:
-            limit.cancel()
             self.book.remove(job)
             self.book.tell_room(job.row.room_id)
 
     def _teller(self, room_id: str) -> Callable[[], None]:
         return lambda: self.book.tell_room(room_id)
 
-    def _lock(self, room_id: str) -> asyncio.Lock:
-        if len(self._starting) > 1000:
-            self._starting = {name: lock for name, lock in self._starting.items() if lock.locked()}
-        return self._starting.setdefault(room_id, asyncio.Lock())
+    @asynccontextmanager
+    async def _turn(self, room_id: str) -> AsyncIterator[None]:
+        """Of a start in a room. SERVER_BUSY when the node ends."""
+        lock, users = self._turns.get(room_id, (asyncio.Lock(), 0))
+        self._turns[room_id] = lock, users + 1
+        try:
+            async with lock:
+                self._check_open()
+                yield
+        finally:
+            lock, users = self._turns.pop(room_id)
+            if users > 1:
+                self._turns[room_id] = lock, users - 1
+
+    def _check_open(self) -> None:
+        if self._draining:
+            raise Refusal.SERVER_BUSY("the server shuts down")
 
     def _do(self, work: Coroutine[Any, Any, Any], what: str) -> asyncio.Task[Any]:
         """A task of ours; what it raises is logged."""
