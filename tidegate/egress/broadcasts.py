@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +20,7 @@ from tidegate.egress import names
 from tidegate.egress.plane import Plane
 from tidegate.egress.requests import BroadcastTarget
 from tidegate.egress.run import Run
+from tidegate.egress.states import move
 from tidegate.events.log import NewEvent
 from tidegate.outgoing import OutgoingRefused
 from tidegate.store import Broadcast
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 FAREWELL = 5.0  # seconds that targets get for the last frames and their goodbye; a dead one is cut then
 NUMBERS_EVERY = 5.0  # seconds between updates of bit rates in the row
+OVER = (TargetPhase.FAILED, TargetPhase.STOPPED)
 ALL_FAILED = "no target takes the broadcast; see the outputs' errors"
 
 
@@ -47,6 +50,7 @@ class BroadcastJob:
         self._flv_ended = asyncio.Event()
         self._writing = asyncio.Lock()
         self._told: dict[str, tuple[str, str]] = {}  # output id -> state and error, as last told
+        self._places: dict[str, tuple[str, str]] = {}  # output id -> address and key
         self.broadcaster = Broadcaster(
             BroadcasterConfig(**asdict(plane.broadcast)),
             self._resolve,
@@ -74,18 +78,24 @@ class BroadcastJob:
             raise Refusal.INVALID_LIVESTREAM_CONFIG(str(error)) from None
 
     def add_target(self, target: BroadcastTarget) -> str:
-        """Its id. PeerError 4015 for an address that cannot be meant, and for one too many."""
+        """Its id. PeerError 4015 for an address that cannot be meant, one that is there already, and one too many."""
         output_id = self.plane.new_id()
         try:
+            parsed = parse_target(target.url, target.stream_key)
+            place = (parsed.tc_url, parsed.stream_key)
+            if any(self._places.get(one.id) == place for one in self.broadcaster.states() if one.state not in OVER):
+                raise UsageError("this target is there already: the second would push out the first")
             self.broadcaster.add_target(output_id, target.url, target.stream_key)
         except (ParseError, UsageError) as error:
             raise Refusal.INVALID_LIVESTREAM_CONFIG(str(error)) from None
+        self._places[output_id] = place
         return output_id
 
     async def remove_target(self, output_id: str) -> None:
         """KeyError when there is none of this id."""
         await self.broadcaster.remove_target(output_id, FAREWELL)
         self._told.pop(output_id, None)
+        self._places.pop(output_id, None)
 
     async def abandon(self) -> None:
         """It did not begin after all."""
@@ -134,20 +144,27 @@ class BroadcastJob:
     # Its life
 
     async def write(
-        self, state: str, event: str | None, data: dict[str, Any] | None = None, *, must: bool = True, **changes: Any
+        self,
+        state: str,
+        event: str | None,
+        data: dict[str, Any] | None = None,
+        *,
+        targets: Iterable[TargetState] = (),
+        must: bool = True,
+        **changes: Any,
     ) -> None:
-        """A step: the row and the event that tells of it in one transaction. `must`: wait for a database that is away."""
+        """A step: the row and the events that tell of it, and of `targets`, in one transaction. `must`: wait for a database
+        that is away."""
         row, outputs = self.row, self.outputs()
         broadcasts = self.plane.store.broadcasts
         told = []
         if event is not None:
             facts = names.broadcast_data(row, **(data or {})) | {"outputs": names.outputs_wire(outputs)}
-            told.append(
-                NewEvent(event, row.project_id, row.room_id, row.session_id, facts, subject=row.id, webhook_url=row.webhook_url)
-            )
+            told.append(self._event(event, facts))
+        told += [self._output_event(one) for one in targets]
         keep = self.plane.persist if must else self.plane.events.write
         self.row = await keep(
-            *told, change=lambda tx: broadcasts.update(tx, row.id, state=state, outputs=outputs, **changes)
+            *told, change=lambda tx: move(tx, broadcasts, row.id, state, outputs=outputs, **changes)
         )
 
     async def stop(self, reason: str | None = None) -> Broadcast:
@@ -174,11 +191,17 @@ class BroadcastJob:
                 await self._try_to_follow(tell)
         finally:
             ended.cancel()
+            run.stop()
+            tell()
+            await self.broadcaster.stop(FAREWELL)  # whatever happened: no target is sent to without somebody who looks after it
+        await self._end(run)
         tell()
-        await self.broadcaster.stop(FAREWELL)
-        error = self.reason
-        if finished.done() and run.finished.result().error:
-            error = run.finished.result().error
+        await finished
+        if self.row.recording_id is None:  # else its folder is the recording's, which goes on
+            await self.plane.forget(run.what.spec.id)
+
+    async def _end(self, run: Run) -> None:
+        error = (run.finished.result().error if run.finished.done() else None) or self.reason
         async with self._writing:
             now = self.plane.wall_ms()
             if self.row.start is None:
@@ -187,7 +210,6 @@ class BroadcastJob:
             else:
                 data = {} if error is None else {"error": error}
                 await self.write(STOPPED, "livestream-stopped", data, error=error, end=now)
-        tell()
 
     async def _try_to_follow(self, tell: Any) -> None:
         """Never waits for the database: targets get their goodbye also while it is away."""
@@ -206,26 +228,25 @@ class BroadcastJob:
         changed = [one for one in states if self._told.get(one.id) != _gist(one)]
         async with self._writing:
             if self.state == STARTING and any(one.state is TargetPhase.LIVE for one in states):
-                await self.write(LIVE, "livestream-started", must=False, start=self.plane.wall_ms())
+                await self.write(LIVE, "livestream-started", targets=changed, must=False, start=self.plane.wall_ms())
             elif self.state in (STARTING, LIVE) or changed:
-                await self.write(self.state, None, must=False)
-            for one in changed:
-                await self._tell_output(one)
-                self._told[one.id] = _gist(one)
+                await self.write(self.state, None, targets=changed, must=False)
+            self._told |= {one.id: _gist(one) for one in changed}
         if changed:
             tell()
         if states and self.state in (STARTING, LIVE) and all(one.state is TargetPhase.FAILED for one in states):
             await self.stop(ALL_FAILED)
 
-    async def _tell_output(self, state: TargetState) -> None:
+    def _event(self, name: str, data: dict[str, Any]) -> NewEvent:
         row = self.row
-        data = {"meetingId": row.room_id, "sessionId": row.session_id, "id": row.id, "output": names.outputs_wire([shown(state)])[0]}
-        await self.plane.events.write(
-            NewEvent(
-                "broadcast-output-changed", row.project_id, row.room_id, row.session_id, data,
-                subject=row.id, webhook_url=row.webhook_url,
-            )
-        )  # fmt: skip
+        return NewEvent(
+            name, row.project_id, row.room_id, row.session_id, data, subject=row.id, webhook_url=row.webhook_url
+        )
+
+    def _output_event(self, state: TargetState) -> NewEvent:
+        row = self.row
+        data = {"meetingId": row.room_id, "sessionId": row.session_id, "id": row.id}
+        return self._event("broadcast-output-changed", data | {"output": names.outputs_wire([shown(state)])[0]})
 
 
 def _gist(state: TargetState) -> tuple[str, str]:
