@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from tidegate.config.model import OutgoingConfig
 
@@ -64,6 +65,8 @@ class OutgoingGuard:
         try:
             found = [ip_address(host)]
         except ValueError:
+            if host.rstrip(".").rpartition(".")[2].isdigit():
+                raise OutgoingRefused("neither a name nor a whole address") from None
             try:
                 found = [ip_address(address) for _, address in await self._resolve(host, port)]
             except UnicodeError:
@@ -92,11 +95,12 @@ class OutgoingGuard:
 
         Redirects are not to be followed with it: the next address needs a session of its own. OutgoingRefused, OSError.
         """
-        host, port, scheme = split_url(url)
+        _, port, scheme = split_url(url)
         if scheme not in WEB_SCHEMES:
             raise OutgoingRefused("not an http or https address")
-        addresses = await self.resolve(host, port, scheme)
-        # A literal address bypasses aiohttp's resolver; it was checked as it stands, so it is pinned by itself.
+        addresses = await self.resolve(_as_connected(url), port, scheme)
+        # A literal address bypasses aiohttp's resolver (so do names that end in a number, which `resolve` refuses); it was
+        # checked as it stands, so it is pinned by itself.
         connector = aiohttp.TCPConnector(
             resolver=_Pinned(addresses), use_dns_cache=False, force_close=True, ssl=self.tls, limit=1
         )
@@ -114,6 +118,17 @@ def split_url(url: str) -> tuple[str, int, str]:
     if not host or parts.scheme not in DEFAULT_PORTS:
         raise OutgoingRefused("not an address that this server connects to")
     return host, port or DEFAULT_PORTS[parts.scheme], parts.scheme
+
+
+def _as_connected(url: str) -> str:
+    """The host as aiohttp reads it out of the URL: another reading than what was checked would be a way around the check."""
+    try:
+        host = URL(url).raw_host
+    except ValueError:
+        host = None
+    if not host:
+        raise OutgoingRefused("not an address that this server connects to")
+    return host
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:

@@ -93,6 +93,27 @@ async def test_other_spellings_of_loopback(host):
         await guard().resolve(name, port, scheme)
 
 
+@pytest.mark.parametrize("host", ["1.2.3.4.5", "1.2.3", "134744072", "1.1.1.1.", "a.1", "１.1.1.1"])
+async def test_names_that_end_in_a_number_are_none(host):
+    """aiohttp takes them for addresses and would look them up a second time, past the pin (WHATWG URL: "ends in a number")."""
+    with pytest.raises(OutgoingRefused):
+        await guard(names={host: ("1.1.1.1",)}).resolve(host, 443, "https")
+
+
+@pytest.mark.parametrize("host", ["ⅰ.example", "I.example"])
+async def test_the_name_that_is_checked_is_the_one_that_is_connected_to(host):
+    one = guard(names={"i.example": ("10.0.0.1",), host: ("1.1.1.1",)})
+    with pytest.raises(OutgoingRefused):
+        await one.guarded_session(f"https://{host}/", timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("host", ["1.1.1.1\\@127.0.0.1", "127.0.0.1\\@1.1.1.1", "[::1]x", "a\u200d.example", "１２７.0.0.1", "[::1%25lo]", "127.0.0.1."])
+async def test_addresses_that_are_read_in_two_ways(host):
+    one = guard(names={"a\u200d.example": ("1.1.1.1",)})
+    with pytest.raises(OutgoingRefused):
+        await one.guarded_session(f"https://{host}/", timeout=TIMEOUT)
+
+
 async def test_names_that_are_none():
     with pytest.raises(OutgoingRefused):
         await guard().resolve("a" * 300, 443, "https")
