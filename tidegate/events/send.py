@@ -21,6 +21,7 @@ from tidegate.outgoing import OutgoingGuard, OutgoingRefused
 
 MAX_REDIRECTS = 3
 MAX_ANSWER = 4096  # bytes of an answer that are read and kept: enough to see what is wrong
+ANSWER_PATIENCE = 2.0  # seconds for those bytes, once the status has said what it comes to
 KEEPS_POST = frozenset({307, 308})
 BECOMES_GET = frozenset({300, 301, 302, 303})
 
@@ -36,8 +37,8 @@ class Sender:
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
         """Never raises for what the receiver, its name or its address does."""
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._follow(url, body, headers)
+            async with asyncio.timeout(self._timeout) as limit:
+                return await self._follow(url, body, headers, limit)
         except TimeoutError:
             return Outcome(error=f"no answer within {self._timeout:g} s")
         except OutgoingRefused as refused:
@@ -55,7 +56,7 @@ class Sender:
         except OSError:
             return Outcome(error="its name has no address")
 
-    async def _follow(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
+    async def _follow(self, url: str, body: bytes, headers: Mapping[str, str], limit: asyncio.Timeout) -> Outcome:
         for _ in range(MAX_REDIRECTS + 1):
             async with (
                 await self._guard.guarded_session(url, timeout=aiohttp.ClientTimeout(total=None)) as session,
@@ -65,6 +66,7 @@ class Sender:
                 if status in KEEPS_POST and location:
                     url = _next(url, location)
                     continue
+                limit.reschedule(None)  # a 2xx counts, however slowly the rest comes
                 answer = await _read_head(response)
                 retry_after = _seconds(response.headers.get("Retry-After"), self._wall())
                 response.close()  # whatever else it says is not read
@@ -95,12 +97,13 @@ def _error(status: int) -> str | None:
 async def _read_head(response: aiohttp.ClientResponse) -> str:
     head = b""
     try:
-        while len(head) < MAX_ANSWER:
-            part = await response.content.read(MAX_ANSWER - len(head))
-            if not part:
-                break
-            head += part
-    except (aiohttp.ClientError, ConnectionError):
+        async with asyncio.timeout(ANSWER_PATIENCE):
+            while len(head) < MAX_ANSWER:
+                part = await response.content.read(MAX_ANSWER - len(head))
+                if not part:
+                    break
+                head += part
+    except (aiohttp.ClientError, ConnectionError, TimeoutError):
         pass  # the status was there: what it meant to say besides is of no weight
     return scrub(head.decode("utf-8", "replace"))
 
@@ -113,7 +116,7 @@ def _seconds(retry_after: str | None, now: float) -> float | None:
         return float(retry_after[:12])
     try:
         moment = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         return None

@@ -13,6 +13,7 @@ from media.codecs import Kind
 from sfu.meeting import events as happened
 from sfu.meeting.participant import CloseReason, Mode, ParticipantInfo, Track
 from sfu.meeting.permissions import Grants, Source
+from tests.support.api import until
 from tests.support.clock import Clock
 from tidegate.events import recorder as recorder_module
 from tidegate.events.autoclose import AutoClose
@@ -318,9 +319,7 @@ async def test_what_happens_while_the_store_is_away_is_kept_when_it_is_back(stag
     assert stage.recorder.is_away and stage.bus.kinds == []
     await asyncio.wait_for(stage.tell(stage.joined("ann"), stage.left("ann")), 10)
     is_back.set()
-    async with asyncio.timeout(10):
-        while stage.recorder.is_away:
-            await asyncio.sleep(0)
+    await until(lambda: not stage.recorder.is_away)
     await stage.recorder.flush()
     assert stage.bus.kinds == ["session-started", "participant-joined", "participant-left"]
     assert await stage.person("ann") is not None

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from tests.support.webhook_post import HOUR, make_deliverer
 from tests.support.webhook_receiver import running_receiver
+from tidegate.events import send
 from tidegate.events.send import MAX_ANSWER
 
 
@@ -45,6 +46,27 @@ async def test_a_receiver_that_is_down_at_first(post):
     async with running_receiver(port) as receiver:
         await post.deliver(after=5)
         assert receiver.types == ["a"]
+    assert await post.states() == ["delivered"]
+
+
+async def test_an_answer_whose_end_never_comes_is_an_answer(store, wall, rsa, post, monkeypatch):
+    """The status says that it arrived: sent again it would be there twice."""
+    monkeypatch.setattr(send, "ANSWER_PATIENCE", 0.5)
+    release = asyncio.Event()
+
+    async def endless(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"well,")
+        await release.wait()
+        return response
+
+    post.deliverer = make_deliverer(store, wall, rsa, timeout=0.4)
+    async with running_receiver(answer=endless) as receiver:
+        await post.write("a", receiver.url)
+        await post.deliver()
+        release.set()
+    assert [(one.status, one.error, one.answer) for one in await post.attempts()] == [(200, None, "well,")]
     assert await post.states() == ["delivered"]
 
 
@@ -109,11 +131,12 @@ async def test_redirects_to_nowhere(post, receiver, location):
     assert attempt.error.startswith("refused by this server") and len(receiver.seen) == 1
 
 
-async def test_a_retry_after_that_is_a_date(post, receiver):
+@pytest.mark.parametrize("nonsense", ["soon", "Mon, 01 Jan 2024 00:00:00 +999999999999999999"])
+async def test_a_retry_after_that_is_a_date(post, receiver, nonsense):
     receiver.secret = None  # the other library knows only the true time
     when = datetime.fromtimestamp(post.wall.time + 300, UTC)
     receiver.script.append(web.Response(status=503, headers={"Retry-After": format_datetime(when, usegmt=True)}))
-    receiver.script.append(web.Response(status=503, headers={"Retry-After": "soon"}))
+    receiver.script.append(web.Response(status=503, headers={"Retry-After": nonsense}))
     await post.write("a", receiver.url)
     await post.deliver()
     assert await post.deliver(after=290) == 0
