@@ -118,6 +118,7 @@ class Switchboard:
         """Does what is due; `get_timer` says when to come again, a coarse tick will do."""
         self._now = now
         self.table.handle_timer(now=now)
+        self.table.serving = None  # what fails from here on is no session's fault
         self.listeners.handle_timer(now=now)
         while (room := self._timers.pop_due(now)) is not None:
             self._busy[room] = None

@@ -150,8 +150,10 @@ class SpeakerTable:
 
     def hear(self, levels: list[Level], *, now: float) -> None:
         """Once it is `due`: what all microphones of the room told since the last time. None at all: until the next `start`."""
+        self.due = now + TICK  # before all else: one that fails is not tried again at once
         self._report(self._detector.hear(levels))
-        self.due = now + TICK if levels or not self._detector.idle else None
+        if not levels and self._detector.idle:
+            self.due = None
 
     def silence(self, participant_id: str) -> None:
         self._report(self._detector.silence(participant_id))

@@ -331,6 +331,22 @@ def test_a_session_in_which_we_fail_ends_and_the_others_go_on(monkeypatch):
     assert lab.count(DropReason.SESSION_CLOSED) == 0
 
 
+def test_a_bug_at_a_rooms_time_costs_no_session(monkeypatch):
+    lab = Lab()
+    alice, bob, _ = call(lab)
+    alice.microphone(level=25)
+    lab.connect()
+    speakers = lab.conference.rooms["room"].speakers
+    assert speakers.due is not None
+    monkeypatch.setattr(speakers._detector, "hear", None)
+    with pytest.raises(TypeError):
+        lab.run(0.5)
+    lab.conference.drop_failed(now=lab.now)
+    lab.pump()
+    assert lab.told(ParticipantLeft) == [] and [e for e in lab.told(ConnectionChanged) if not e.connected] == []
+    assert speakers.due > lab.now, "and it is not tried again at once"
+
+
 def test_with_nobody_to_blame_nobody_is_dropped():
     lab = Lab()
     alice, bob, _ = call(lab)
