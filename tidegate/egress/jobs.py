@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sfu.io.udp import MediaServer
+from sfu.meeting.events import ParticipantLeft
+from sfu.meeting.participant import CloseReason
 from sfu.meeting.room import Room
 from tidegate.egress import names
 from tidegate.egress.broadcasts import BroadcastJob
@@ -39,6 +41,15 @@ class JobBook:
 
     def of_session(self, session_id: str) -> list[RecordingJob | BroadcastJob]:
         return [job for job in self._all() if job.session_id == session_id]
+
+    def ending_with(self, event: ParticipantLeft) -> list[RecordingJob]:
+        """What is recorded of this participant alone. Nothing when the meeting has ended, which ends all in order; nor when
+        they were put out by taking their own place."""
+        room = self._server.conference.rooms.get(event.room_id)
+        if room is None or room.ended is not None or event.reason is CloseReason.DUPLICATE_PARTICIPANT:
+            return []
+        jobs = [job for job in self.recordings.values() if job.row.kind in ("participant", "track")]
+        return [job for job in jobs if (job.session_id, job.row.participant_id) == (event.session_id, event.participant_id)]
 
     def _all(self) -> Iterable[RecordingJob | BroadcastJob]:
         return (*self.broadcasts.values(), *self.recordings.values())

@@ -17,7 +17,6 @@ from media.errors import PeerError
 from sfu.compose.messages import CompositionSpec
 from sfu.listener import ListenerEvent
 from sfu.meeting.events import ParticipantLeft, RoomEnded, RoomEvent, RoomStarted
-from sfu.meeting.participant import CloseReason
 from sfu.meeting.refusals import Refusal
 from tidegate.egress import recovery, scenes
 from tidegate.egress.broadcasts import BroadcastJob
@@ -101,22 +100,12 @@ class Egress:
                     job.chronicle.handle(event)
         if isinstance(event, ParticipantLeft):
             self._recorders.discard(event.inner_id)  # the last that is heard of it; the store's recorder has asked already
-            self._end_with(event)
+            for job in self.book.ending_with(event):
+                self._do(job.stop(), "end of a participant's recording")
         elif isinstance(event, RoomEnded):
             self._do(self._end_session(event.session_id), "end of a session")
         elif isinstance(event, RoomStarted) and self._auto_start is not None:
             self._do(self._start_by_itself(event.room_id), "automatic start")
-
-    def _end_with(self, event: ParticipantLeft) -> None:
-        """What is recorded of one participant ends when they leave. Who takes their own place is still there."""
-        room = self.starter.room(event.room_id)
-        if room is None or room.ended is not None or event.reason is CloseReason.DUPLICATE_PARTICIPANT:
-            return
-        for job in tuple(self.book.recordings.values()):
-            row = job.row
-            is_theirs = (row.session_id, row.participant_id) == (event.session_id, event.participant_id)
-            if is_theirs and row.kind in ("participant", "track"):
-                self._do(job.stop(), "end of a participant's recording")
 
     async def _end_session(self, session_id: str) -> None:
         """Broadcasts are told of first, then recordings; each job tells by itself when it is over."""
