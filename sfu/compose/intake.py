@@ -99,8 +99,8 @@ class Intake:
         self.table.set_muted(track_id, False)
         self.expect([track_id], now=now)
 
-    def pull(self, *, now: float) -> list[Warned]:
-        """Everything due at `now` is decoded, and shown or heard."""
+    def pull(self, *, now: float, pictures: bool = True) -> list[Warned]:
+        """Everything due at `now` is decoded, and shown or heard. Without `pictures` those go undecoded, until a keyframe."""
         warnings: list[Warned] = []
         self._expected = {name: until for name, until in self._expected.items() if until > now}
         if self._screen is not None:
@@ -109,7 +109,7 @@ class Intake:
             if track.audio is not None:
                 self._pull_audio(track_id, track, now)
             else:
-                track.source.set_shown(track_id in self.wanted)
+                track.source.set_shown(pictures and track_id in self.wanted)
                 self._pull_video(track_id, track, now)
             warning = self._warning(track_id, track, now)
             if warning is not None:

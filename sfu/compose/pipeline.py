@@ -44,7 +44,7 @@ from sfu.compose.stage import Stage
 
 PROGRESS_INTERVAL = 1.0
 THIN_BEHIND = 0.5  # seconds: further behind, every other picture is left out until we are not
-JUMP_BEHIND = 2.0  # further behind, everything up to now is left out
+JUMP_BEHIND = 2.0  # further behind, no picture up to now is decoded or made; sound goes on without a gap
 FLV_PATIENCE = 3.0  # seconds for the node to take the end of a stream
 MAX_WAITING_CONTROLS = 10_000  # told in advance of their media time; beyond it they act at once
 
@@ -71,6 +71,7 @@ class Composition:
         self._controls: deque[tuple[float, Any]] = deque()  # with the media time at which they act
         self._added: dict[str, float] = {}  # tracks, and when they came
         self._frame = 0  # the next one
+        self._jump_to = 0  # pictures before this one are left out
         self._wanted: frozenset[str] = frozenset()  # as last told
         self._end: int | None = None  # frames in all
         self._dropped = 0
@@ -185,24 +186,26 @@ class Composition:
             self._phase = self._end_outputs
             return now
         behind = now - due
-        if behind > JUMP_BEHIND and self._end is None:
-            self._drop(int((behind - THIN_BEHIND) * self._spec.fps))
-        elif behind > THIN_BEHIND and self._frame % 2 and self._end is None:
-            self._drop(1)
-        self._make_frame()
-        return self._due(self._frame) if self._end is None else now
+        if behind > JUMP_BEHIND:
+            self._jump_to = self._frame + int((behind - THIN_BEHIND) * self._spec.fps)
+        ends = self._end is not None
+        if self._frame < self._jump_to:
+            self._make_frame(decodes=False, paints=ends)
+        else:
+            if behind > THIN_BEHIND and self._frame % 2 and not ends:
+                self._make_frame(paints=False)
+            self._make_frame()
+        return now if ends else self._due(self._frame)
 
-    def _drop(self, count: int) -> None:
-        """Pictures that are not made; what they would have shown is decoded all the same."""
-        self._frame += count
-        self._dropped += count
-
-    def _make_frame(self) -> None:
+    def _make_frame(self, *, decodes: bool = True, paints: bool = True) -> None:
+        """What is due with one picture. Sound is made with each, seen or not: the mixer holds half a second."""
         at = self._frame / self._spec.fps
         while self._controls and self._controls[0][0] <= at:
             self._apply(*self._controls.popleft())
-        self._reports.extend(self._intake.pull(now=self._due(self._frame)))
-        if self._stage is not None:
+        self._reports.extend(self._intake.pull(now=self._due(self._frame), pictures=decodes))
+        if not paints:
+            self._dropped += 1
+        elif self._stage is not None:
             self._make_picture(self._stage, at)
         self._frame += 1
         self._make_sound(self._frame / self._spec.fps - HOLD)

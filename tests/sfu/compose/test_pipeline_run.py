@@ -111,6 +111,21 @@ def test_a_worker_that_was_held_up_leaves_pictures_out_and_stays_in_time(tmp_pat
     assert flash_times(recorded(tmp_path), 0.5, 0.5)[-1] == pytest.approx(7.0, abs=0.06)
 
 
+def test_a_worker_that_was_held_up_loses_no_sound(tmp_path: Path) -> None:
+    """What was said meanwhile has waited in the socket."""
+    film = camera("ann", record_video(rtp_media.flashes(320, 180, every=1.0), 9), 1)
+    voice = mic("ann", record_audio(rtp_media.beeps(every=0.5), 9), 2)
+    packets = in_order(film, voice)
+    world = World.of(tmp_path)
+    world.run(2.0, packets, arrival(film) + arrival(voice))
+    world.now += 4.0
+    world.run(9.0, [packet for packet in packets if packet.sent >= WALL + 2.0])
+    world.stop()
+    assert beep_times(recorded(tmp_path)) == pytest.approx([n / 2 for n in range(1, 18)], abs=SYNC)
+    assert 90 < world.said(messages.Progress)[-1].dropped < 140
+    assert flash_times(recorded(tmp_path), 0.5, 0.5)[-1] == pytest.approx(8.0, abs=0.06)
+
+
 def test_a_worker_a_little_behind_catches_up_without_loss(tmp_path: Path) -> None:
     world = World.of(tmp_path)
     world.run(1.0)
