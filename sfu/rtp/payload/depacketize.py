@@ -16,6 +16,7 @@ from sfu.rtp.packet import RtpPacket
 from sfu.rtp.payload import av1, h264, red, vp8, vp9
 
 MAX_UNIT = 8 << 20  # bytes: no picture of a call has as many
+MAX_BLOCKS = 16  # of a RED packet: senders put two or three there; each costs what a packet costs
 
 
 class Depacketizer(Protocol):
@@ -123,6 +124,8 @@ def unwrap_red(packet: RtpPacket) -> list[RtpPacket]:
     """
     payload = packet.payload
     heads, start, _ = red.parse(payload)
+    if len(heads) > MAX_BLOCKS:
+        raise ParseError("RED packet has too many blocks")
     out: list[RtpPacket] = []
     for index, at in enumerate(heads):
         back = len(heads) - 1 - index

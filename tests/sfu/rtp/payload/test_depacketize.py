@@ -134,6 +134,17 @@ def test_red_blocks_become_the_packets_they_repeat(number):
     assert [b.timestamp for b in blocks] == [(5 - 960) & 0xFFFFFFFF, 5]
 
 
+@pytest.mark.parametrize(("count", "fits"), [(depacketize.MAX_BLOCKS, True), (depacketize.MAX_BLOCKS + 1, False)])
+def test_blocks_of_a_red_packet_are_bounded(count, fits):
+    payload = bytes.fromhex("ef0f0001") * (count - 1) + b"\x6f" + bytes(count)
+    outer = packet.parse(packet.serialize(payload_type=63, sequence_number=9, timestamp=5, ssrc=9, payload=payload))
+    if fits:
+        assert len(depacketize.unwrap_red(outer)) == count
+    else:
+        with pytest.raises(ParseError, match="too many"):
+            depacketize.unwrap_red(outer)
+
+
 @given(st.sampled_from(sorted(DEPACKETIZERS)), st.lists(st.binary(max_size=40), max_size=4))
 def test_garbage_is_a_parse_error_and_nothing_else(name, payloads):
     try:
