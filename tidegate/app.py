@@ -51,6 +51,7 @@ async def serve(config: Config, loader: Loader | None = None) -> int:
             node.make_app(), access_log=None, handle_signals=False, shutdown_timeout=LAST_WORDS, handler_cancellation=True
         )
         await runner.setup()
+        node.egress.plane.public_url = own_url(config, config.http.port)  # what the last node left may be told of at once
         tasks = [loop.create_task(node.run_tasks(), name="node")]
         if certificate is not None:
             tasks.append(loop.create_task(certificate.watch(), name="certificate"))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.egress.requests import BroadcastRequest, BroadcastTarget
-from tidegate.http import answers, media, media_answers, media_render
+from tidegate.egress.requests import BroadcastTarget
+from tidegate.http import answers, media, media_answers, media_render, media_requests
 from tidegate.http import composition_models as composition
 from tidegate.http import recording_models as models
 from tidegate.http.endpoint import Call, Endpoint
@@ -34,19 +34,8 @@ def said(row: Broadcast, message: str) -> dict[str, Any]:
 
 
 async def start(call: Call) -> dict[str, Any]:
-    body: models.StartBroadcast = call.body
     room = await media.room_for_start(call)
-    several = (room.multi_composition or {}).get("rtmp")
-    request = BroadcastRequest(
-        project_id=room.project_id,
-        room_id=room.room_id,
-        custom_room_id=room.custom_room_id,
-        targets=tuple(BroadcastTarget(target.url, target.stream_key) for target in body.outputs),
-        composition=composition.compose(body.config),
-        record=body.config is not None and body.config.recording.enabled,
-        several=bool(several),
-        webhook_url=body.webhook_url,
-    )
+    request = media_requests.broadcast_request(room, call.body)
     return said(await call.context.egress.start_broadcast(request), "Livestream started successfully")
 
 

@@ -51,8 +51,8 @@ class Egress(Protocol):
     """Commands on what leaves a meeting. Whoever calls has found the row and checked the right to it.
 
     Each returns the row as it is in the store then. Refusals: PeerError or Problem, nothing begun and nothing half-made
-    (409 such a one runs already, or it has ended; 404 nobody is in the room, or no such participant or track; 429 no room
-    for another pipeline; 507 the disk is full).
+    (409 such a one runs already, or it has ended; 404 no such participant in the room; 429 no room for another pipeline;
+    503 the server shuts down; 507 the disk is full).
     """
 
     async def start_recording(self, request: RecordingRequest) -> Recording:

@@ -11,13 +11,16 @@ from pydantic import ValidationError
 
 from media.errors import PeerError
 from sfu.meeting.participant import Participant
+from sfu.meeting.permissions import Grants
 from sfu.meeting.refusals import Refusal
-from tidegate.egress.requests import BroadcastRequest, BroadcastTarget, RecordingRequest
+from tidegate.egress import names
+from tidegate.egress.requests import RecordingRequest
 from tidegate.egress.service import Egress
 from tidegate.http import composition_models as composition
 from tidegate.http import recording_models as models
+from tidegate.http.media_requests import automatic_request, broadcast_request, recording_request
 from tidegate.http.problem import Problem, from_validation
-from tidegate.store import Room, Store
+from tidegate.store import Recording, Room, Store
 from tidegate.store.media_models import ROOM
 
 
@@ -32,14 +35,17 @@ class EgressCommands:
             "stop-recording": self._stop_recording,
             "start-livestream": self._start_livestream,
             "stop-livestream": self._stop_livestream,
-            "update-composition": self._update,
         }
 
     async def command(self, participant: Participant, method: str, params: dict[str, Any]) -> dict[str, Any]:
         room = await self._store.rooms.find_live(participant.room_id)
         if room is None:
             raise Refusal.INVALID_MEETING_ID("there is no such room any more")
+        if room.disabled and method.startswith("start-"):
+            raise Refusal.MEETING_ID_DISABLED("the room is disabled")
         try:
+            if method == "update-composition":
+                return await self._update(room, params, participant.grants)
             return await self._methods[method](room, params)
         except ValidationError as error:
             raise _refusal(from_validation(error), method) from None
@@ -54,21 +60,21 @@ class EgressCommands:
     async def _stop_recording(self, room: Room, params: dict[str, Any]) -> dict[str, Any]:
         body = models.OfRoom.model_validate({**params, "roomId": room.room_id})
         running = await self._store.recordings.running(room.project_id, room.room_id, kind=ROOM)
-        row = await self._egress.stop_recording(_only(running, body.id).id)
+        row = await self._egress.stop_recording(_only(running, body.id, Refusal.STOP_RECORDING_FAILED).id)
         return {"id": row.id}
 
     async def _start_livestream(self, room: Room, params: dict[str, Any]) -> dict[str, Any]:
         body = models.StartBroadcast.model_validate({**params, "roomId": room.room_id})
         row = await self._egress.start_broadcast(broadcast_request(room, body))
-        return {"id": row.id, "outputs": row.outputs}
+        return {"id": row.id, "outputs": names.outputs_wire(row.outputs)}
 
     async def _stop_livestream(self, room: Room, params: dict[str, Any]) -> dict[str, Any]:
         body = models.OfRoom.model_validate({**params, "roomId": room.room_id})
         running = await self._store.broadcasts.running(room.project_id, room.room_id)
-        row = await self._egress.stop_broadcast(_only(running, body.id).id)
+        row = await self._egress.stop_broadcast(_only(running, body.id, Refusal.STOP_LIVESTREAM_FAILED).id)
         return {"id": row.id}
 
-    async def _update(self, room: Room, params: dict[str, Any]) -> dict[str, Any]:
+    async def _update(self, room: Room, params: dict[str, Any], grants: Grants) -> dict[str, Any]:
         """`{id, config}`: of a recording or a livestream of this room."""
         row_id = params.get("id")
         found = None
@@ -78,63 +84,25 @@ class EgressCommands:
             )
         if found is None or found.room_id != room.room_id:
             raise Refusal.INVALID_MESSAGE("id: no recording or livestream of this room has it")
+        needed = "record" if isinstance(found, Recording) else "broadcast"
+        if not getattr(grants, needed):
+            raise Refusal.UNAUTHORIZED_REQUEST(f"this needs the grant `{needed}`")
         body = composition.ChangeComposition.model_validate({key: value for key, value in params.items() if key != "id"})
         row = await self._egress.update_composition(found.id, composition.patch(body.config, found.config))
         return {"id": row.id, "config": row.config}
 
 
-def recording_request(room: Room, body: models.StartRecording) -> RecordingRequest:
-    """Of a room, as POST /v2/recordings/start has it."""
-    return RecordingRequest(
-        project_id=room.project_id,
-        room_id=room.room_id,
-        custom_room_id=room.custom_room_id,
-        kind=ROOM,
-        file_format=body.file_format,
-        composition=composition.compose(body.config),
-        several=bool((room.multi_composition or {}).get("recording")),
-        webhook_url=body.webhook_url,
-        directory=body.directory,
-        upload_url=body.upload_url,
-    )
-
-
-def broadcast_request(room: Room, body: models.StartBroadcast) -> BroadcastRequest:
-    """As POST /v2/livestreams/start has it."""
-    config = body.config
-    return BroadcastRequest(
-        project_id=room.project_id,
-        room_id=room.room_id,
-        custom_room_id=room.custom_room_id,
-        targets=tuple(BroadcastTarget(output.url, output.stream_key) for output in body.outputs),
-        composition=composition.compose(config),
-        record=config is not None and config.recording.enabled,
-        several=bool((room.multi_composition or {}).get("rtmp")),
-        webhook_url=body.webhook_url,
-    )
-
-
 async def auto_start(store: Store, room_id: str) -> RecordingRequest | None:
     """The recording that a room begins with, by its autoStartConfig."""
     room = await store.rooms.find_live(room_id)
-    wanted = ((room.auto_start_config or {}).get("recording") if room is not None else None)
-    if room is None or wanted is None:
-        return None
-    return RecordingRequest(
-        project_id=room.project_id,
-        room_id=room.room_id,
-        custom_room_id=room.custom_room_id,
-        kind=ROOM,
-        file_format="mp4",
-        composition=composition.compose_kept(wanted.get("config")),
-    )
+    return automatic_request(room) if room is not None else None
 
 
-def _only(rows: list[Any], row_id: str | None) -> Any:
+def _only(rows: list[Any], row_id: str | None, refusal: Refusal) -> Any:
     found = [row for row in rows if row_id in (None, row.id)]
     if len(found) != 1:
         words = "several of them run here: say which by its id" if found else "none runs in this room"
-        raise Refusal.INVALID_MESSAGE(words)
+        raise refusal(words)
     return found[0]
 
 

@@ -9,15 +9,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tidegate.egress.requests import Chosen, Composition, RecordingRequest
-from tidegate.http import answers, media, media_answers
+from tidegate.egress.requests import Chosen
+from tidegate.http import answers, media, media_answers, media_requests
 from tidegate.http import composition_models as composition
 from tidegate.http import recording_models as models
 from tidegate.http.endpoint import Call, Endpoint
 from tidegate.http.media_render import Renderer
 from tidegate.http.problem import Problem, not_found
 from tidegate.storage import retention
-from tidegate.store import Recording, Room
+from tidegate.store import Recording
 from tidegate.store.media_models import COMPOSITE, ENDED_STATES, ROOM
 
 log = logging.getLogger("tidegate.http")
@@ -37,31 +37,9 @@ def said(row: Recording, message: str) -> dict[str, Any]:
     }
 
 
-def is_multiple(room: Room) -> bool:
-    return bool((room.multi_composition or {}).get("recording"))
-
-
-def _request(call: Call, room: Room, kind: Any, made: Composition, **more: Any) -> RecordingRequest:
-    body: models.StartRecording | models.StartComposite = call.body
-    return RecordingRequest(
-        project_id=room.project_id,
-        room_id=room.room_id,
-        custom_room_id=room.custom_room_id,
-        kind=kind,
-        file_format=body.file_format,
-        composition=made,
-        several=is_multiple(room),
-        webhook_url=body.webhook_url,
-        directory=body.directory,
-        upload_url=body.upload_url,
-        **more,
-    )
-
-
 async def start(call: Call) -> dict[str, Any]:
     room = await media.room_for_start(call)
-    made = composition.compose(call.body.config)
-    row = await call.context.egress.start_recording(_request(call, room, ROOM, made))
+    row = await call.context.egress.start_recording(media_requests.recording_request(room, call.body))
     return said(row, "Recording started successfully")
 
 
@@ -83,7 +61,7 @@ async def start_composite(call: Call) -> dict[str, Any]:
         watermark = composition.Watermark(text=first.text, image_base64=first.image_base64)
         config = config.model_copy(update={"watermark": watermark})
     chosen = tuple(Chosen(person.participant_id, tuple(person.kind)) for person in body.participants)
-    request = _request(call, room, COMPOSITE, composition.compose(config), participants=chosen)
+    request = media_requests.composed_request(room, body, COMPOSITE, composition.compose(config), participants=chosen)
     return said(await call.context.egress.start_recording(request), "Composite recording started successfully")
 
 
