@@ -17,6 +17,7 @@ from sfu.compose.layout import Fit, ShowText
 
 RGB = tuple[int, int, int]
 
+FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow knows forty, some of which start programs to read them
 MAX_IMAGE_PIXELS = 40_000_000  # what a background or a watermark may have; a bigger one would take a worker's memory
 SMOOTH = 4  # shapes are drawn so many times larger and made smaller: Pillow's have hard edges
 # For the circle behind initials; white reads well on each.
@@ -166,6 +167,7 @@ def text_box(show: ShowText, width: int, height: int, radius: int, short_side: i
     for words in lines:
         written = Image.fromarray(text.render(words, size, rgb(show.color), room))
         x = {"left": pad, "center": (width - written.width) // 2, "right": width - pad - written.width}[show.align]
+        x = max(x, 0)  # a box narrower than its margins
         if written.width:
             # A line higher than its box is cut at both ends.
             top = max(-y, 0)
@@ -213,7 +215,7 @@ def load_image(directory: Path | None, name: str) -> Image.Image:
     if not path.is_relative_to(directory.resolve()) or not path.is_file():
         raise ValueError(f"image {name!r} was not given along")
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_IMAGE_PIXELS:
                 raise ValueError(f"image {name!r} has more than {MAX_IMAGE_PIXELS // 1_000_000} million pixels")
             return ImageOps.exif_transpose(image).convert("RGBA")

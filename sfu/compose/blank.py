@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from media.codecs import Codec
-from sfu.compose.decode import VideoDecoder
+from sfu.compose.decode import MAX_PIXELS, VideoDecoder
 from sfu.compose.source import AccessUnit
 
 SILENCE = (
@@ -32,7 +32,8 @@ ENCODERS = {
 
 @lru_cache(maxsize=16)
 def black_keyframe(codec: str, width: int, height: int) -> bytes:
-    """An access unit of one black picture. Encoded once for each codec and size."""
+    """An access unit of one black picture. Encoded once for each codec and size; of a size that the encoder does not make
+    (longer sides than it knows), in the usual one."""
     if codec == "AV1":
         os.environ.setdefault(
             "SVT_LOG", "1"
@@ -50,19 +51,30 @@ def black_keyframe(codec: str, width: int, height: int) -> bytes:
     planes[:height] = LUMA_BLACK
     frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
     frame.pts = 0
-    packets = [*context.encode(frame), *context.encode(None)]
+    try:
+        packets = [*context.encode(frame), *context.encode(None)]
+    except av.FFmpegError:
+        if (width, height) == DEFAULT_SIZE:
+            raise
+        return black_keyframe(codec, *DEFAULT_SIZE)
     return b"".join(bytes(packet) for packet in packets[:1])
 
 
 def picture_size(unit: AccessUnit) -> tuple[int, int] | None:
-    """Width and height of a keyframe; None if it cannot be read."""
+    """Width and height of a keyframe; None if it cannot be read, or no decoder would take it."""
     data = unit.data
     if unit.codec.name == "VP8":  # RFC 6386 section 9.1
         if len(data) < 10 or data[3:6] != b"\x9d\x01\x2a":
             return None
-        return int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
+        size = int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
+        return size if is_possible(*size) else None
     frames = VideoDecoder().decode(unit)  # some milliseconds, for keyframes only
     return (frames[0].width, frames[0].height) if frames else None
+
+
+def is_possible(width: int, height: int) -> bool:
+    """Whether pictures of that size are decoded here. What a publisher says of its own may be anything."""
+    return 0 < width * height <= MAX_PIXELS
 
 
 def opus_samples(packet: bytes) -> int:

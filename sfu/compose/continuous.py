@@ -7,7 +7,7 @@ keyframe for each codec and size.
 from __future__ import annotations
 
 from media.codecs import Kind
-from sfu.compose.blank import DEFAULT_SIZE, ENCODERS, black_keyframe, picture_size
+from sfu.compose.blank import DEFAULT_SIZE, ENCODERS, black_keyframe, is_possible, picture_size
 from sfu.compose.messages import TrackFileSpec
 from sfu.compose.passthrough import FileSet, Form, MediaFile
 from sfu.compose.source import AccessUnit, Source
@@ -144,7 +144,8 @@ class ContinuousFiles:
         if source is None:
             return Form(usual, *DEFAULT_SIZE)
         name = next((codec.name for codec in source.info.codecs if codec.name in ENCODERS), usual)
-        return Form(name, source.info.width or DEFAULT_SIZE[0], source.info.height or DEFAULT_SIZE[1])
+        size = source.info.width or DEFAULT_SIZE[0], source.info.height or DEFAULT_SIZE[1]
+        return Form(name, *(size if is_possible(*size) else DEFAULT_SIZE))
 
     def _write(self, unit: AccessUnit) -> None:
         assert self._file is not None

@@ -13,7 +13,7 @@ from sfu.compose.source import AccessUnit
 SAMPLE_RATE = 48_000
 CHANNELS = 2
 VIDEO_DECODERS = {"VP8": "vp8", "VP9": "vp9", "H264": "h264", "AV1": "libdav1d"}
-MAX_PIXELS = 3840 * 2160  # bounds what one source can make us allocate
+MAX_PIXELS = 5120 * 2880  # the largest usual screens; bounds what one source can make us allocate (22 MB a picture)
 
 
 @dataclass(slots=True)

@@ -134,6 +134,7 @@ def folder(tmp_path: Path) -> Path:
     Image.new("RGB", (40, 20), (200, 40, 60)).save(inside / "red.png")
     Image.new("RGB", (40, 20), (200, 40, 60)).save(tmp_path / "secret.png")
     (inside / "broken.png").write_bytes((inside / "red.png").read_bytes()[:60])
+    Image.new("RGB", (40, 20)).save(inside / "other.gif")
     (inside / "text.png").write_text("not an image")
     (inside / "link.png").symlink_to(tmp_path / "secret.png")
     return inside
@@ -144,7 +145,7 @@ def test_an_image_is_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret.png", "link.png", "gone.png", "broken.png", "text.png", ".", "/etc/passwd"]
+    "name", ["../secret.png", "link.png", "gone.png", "broken.png", "text.png", "other.gif", ".", "/etc/passwd"]
 )
 def test_what_is_no_image_of_ours_is_refused_in_words(folder: Path, name: str) -> None:
     with pytest.raises(ValueError) as caught:

@@ -29,6 +29,17 @@ def test_tiny_pictures_have_a_black_one_too(name):
     assert VideoDecoder().decode(unit(name, black_keyframe(name, 2, 2)))
 
 
+@pytest.mark.parametrize("name", ["VP8", "AV1"])
+def test_a_size_that_no_encoder_makes_has_a_black_picture_of_another(name):
+    assert VideoDecoder().decode(unit(name, black_keyframe(name, 16_384, 64)))
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 360), (16_383, 16_383)])
+def test_a_head_that_lies_about_its_size_has_none(size):
+    data = b"\x10\x02\x00\x9d\x01\x2a" + size[0].to_bytes(2, "little") + size[1].to_bytes(2, "little") + bytes(20)
+    assert picture_size(unit("VP8", data)) is None
+
+
 @pytest.mark.parametrize("name", VIDEO_CODECS)
 def test_the_size_of_a_keyframe_is_read(name):
     encoder = VideoEncoder(VIDEO_CODECS[name], 320, 180)

@@ -9,8 +9,9 @@ from pathlib import Path as FilePath
 import av
 import pytest
 
+from media.codecs import Kind
 from sfu.compose.finalize import finalize_file
-from sfu.compose.messages import Done, Failed, FileOpened, Progress, Started, Warned
+from sfu.compose.messages import Done, Failed, FileOpened, Progress, SourceAdded, Started, Warned
 from sfu.compose.probe import probe
 from tests.support.call import WALL, Call, Camera, Microphone, level, pictures, sound
 from tests.support.encoded import AV1, H264, VP8, VP9
@@ -165,6 +166,17 @@ def test_without_a_camera_it_is_black_from_the_beginning(tmp_path):
     assert all(luma > BLACK for at, luma, _ in shown if at > 6.3)
     assert info.duration == pytest.approx(8.9, abs=0.1) and info.kind == "audio-video"
     assert level(sound(tmp_path / info.name), 0.2, 8.7) > 0.2
+
+
+def test_a_camera_that_says_an_absurd_size_and_never_comes_is_black(tmp_path):
+    call, mic = Call(tmp_path), Microphone()
+    call.add(mic)
+    boaster = SourceAdded("TR_v", "ada", "webcam", Kind.VIDEO, 77, (VP8,), width=16_384, height=16_384)
+    call.pipeline.receive_control(boaster, now=call.now)
+    call.run(3.0)
+    (info,) = call.stop()
+    assert (info.width, info.height) == (640, 360) and info.duration == pytest.approx(3.0, abs=0.1)
+    assert all(luma < BLACK for _, luma, _ in pictures(tmp_path / info.name))
 
 
 def test_a_muted_participant_is_black_and_silent_and_listed(tmp_path):
