@@ -145,16 +145,22 @@ async def test_one_that_reads_too_slowly_stays_live_with_gaps_and_is_told():
         assert after.timestamp - before.timestamp <= 51 or after.payload[:2] == b"\x17\x01"  # a gap ends at a keyframe
 
 
-@pytest.mark.slow
-async def test_one_that_stops_reading_is_cut_and_the_other_gets_everything():
-    healthy, stuck = RtmpServer(), RtmpServer()
+def deaf_server() -> RtmpServer:
+    """Stops reading when media come."""
 
     async def stop_reading(recorded, writer):
         if recorded.media:
             writer.transport.pause_reading()
             await asyncio.Event().wait()
 
-    stuck.after = stop_reading
+    server = RtmpServer()
+    server.after = stop_reading
+    return server
+
+
+@pytest.mark.slow
+async def test_one_that_stops_reading_is_cut_and_the_other_gets_everything():
+    healthy, stuck = RtmpServer(), deaf_server()
     async with serve(healthy) as good, serve(stuck) as bad:
         async with staged(max_queue_bytes=1_000_000) as stage, encoder(stage.broadcaster, noise=True, speed=4):
             stage.add(bad, "stuck")
@@ -173,14 +179,7 @@ async def test_one_that_stops_reading_is_cut_and_the_other_gets_everything():
 
 @pytest.mark.slow
 async def test_stopping_is_bounded_by_the_slowest():
-    healthy, stuck = RtmpServer(), RtmpServer()
-
-    async def stop_reading(recorded, writer):
-        if recorded.media:
-            writer.transport.pause_reading()
-            await asyncio.Event().wait()
-
-    stuck.after = stop_reading
+    healthy, stuck = RtmpServer(), deaf_server()
     async with serve(healthy) as good, serve(stuck) as bad, serve(rtmp_server.silent) as mute:
         async with staged(stall_timeout=60.0, connect_timeout=60.0) as stage:
             async with encoder(stage.broadcaster, noise=True, speed=4):
