@@ -13,9 +13,10 @@ from pathlib import Path
 from aiohttp import web
 
 # Our own modules pass it; nothing inline, nothing from elsewhere, nobody frames us. `connect-src` names ws: because Safari
-# does not count a WebSocket to the page's own origin as 'self'.
+# does not count a WebSocket to the page's own origin as 'self'. `media-src` names https: because a recording's link may lead
+# on to an object store.
 CSP = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; "
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' https: blob: mediastream:; "
     "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS = {

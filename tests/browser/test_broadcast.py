@@ -45,10 +45,14 @@ async def fill_targets(page: Page, *targets: tuple[str, str]) -> None:
         await page.get_by_label("Stream key").nth(index).fill(key)
 
 
+def size_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
 async def grows(file: Path) -> None:
     """Until pictures are in it: it begins with a keyframe, which takes up to two seconds to come."""
     async with asyncio.timeout(PATIENCE_MS / 1000):
-        while not file.exists() or file.stat().st_size < 50_000:  # noqa: ASYNC110 - another process
+        while size_of(file) < 50_000:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)
 
 

@@ -102,6 +102,10 @@ async def test_everybody_sees_that_it_is_recorded_and_the_start_page_plays_it(se
             await notices(page)
         await expect(bob.page.get_by_role("status").filter(has_text="The recording has ended")).to_be_visible()
 
+        async with ada.page.context.expect_page() as opened:
+            await ada.page.get_by_role("button", name="Open the recording").click()
+        await expect((await opened.value).locator(".player video")).to_be_visible()
+
         console = await open_console(browser, server.url, "Recordings")
         row = console.page.locator(".row").filter(has_text=address.rsplit("/", 1)[1])
         await expect(row.get_by_text("Done")).to_be_visible()

@@ -41,11 +41,14 @@ export class Api {
   }
 
   async #once(method, path, body) {
-    this.#token ??= this.#getToken();
+    this.#token ??= this.#getToken().catch((error) => {
+      this.#token = null;
+      throw error;
+    });
     try {
       return await ask(method, path, body, { Authorization: await this.#token });
     } catch (error) {
-      if (error.status === 401 || error.status === 0) this.#token = null;
+      if (error.status === 401) this.#token = null;
       throw error;
     }
   }

@@ -5,7 +5,7 @@ import { byHour } from "./hours.js";
 import { formatHour, formatTime, t, tn } from "./i18n.js";
 import { Listing } from "./listing.js";
 import { stackedBars } from "./plots.js";
-import { problemWords } from "./problems.js";
+import { errorLine } from "./problems.js";
 
 const STATES = ["delivered", "waiting", "dead"];
 const HOURS = 24;
@@ -103,8 +103,7 @@ export class Deliveries {
       await this.#api.post(`/v2/webhooks/deliveries/${id}/send-again`);
       this.#open.delete(id);
     } catch (error) {
-      const { title, text } = problemWords(error);
-      button.closest("li")?.append(make("p", { class: "output-error", role: "alert" }, `${title}. ${text}`));
+      button.closest("li")?.append(make("p", { class: "output-error", role: "alert" }, errorLine(error) ?? error.message));
       return;
     }
     await this.#listing.load();

@@ -2,7 +2,7 @@
 
 import { byId, make } from "./dom.js";
 import { t, tn } from "./i18n.js";
-import { problemWords } from "./problems.js";
+import { errorLine } from "./problems.js";
 
 const POLL_MS = 3000;
 const PER_PAGE = 20;
@@ -50,13 +50,18 @@ export class Listing {
     }
     if (asked !== this.#asked) return; // asked for something else meanwhile
     this.#show(answer);
-    if (answer.data.some(this.#lives)) this.#timer = setTimeout(() => this.load(), POLL_MS);
+    if (answer.data.some(this.#lives)) this.#wait();
   }
 
   /** Nobody looks any more. */
   stop() {
     this.#asked++;
     clearTimeout(this.#timer);
+  }
+
+  /** A tab that nobody sees asks nothing. */
+  #wait() {
+    this.#timer = setTimeout(() => (document.hidden ? this.#wait() : this.load()), POLL_MS);
   }
 
   #show({ data, pageInfo }) {
@@ -76,8 +81,7 @@ export class Listing {
   }
 
   #fail(error) {
-    const { title, text } = problemWords(error);
-    this.#root.replaceChildren(make("p", { class: "problem-line", role: "alert" }, `${title}. ${text}`));
+    this.#root.replaceChildren(make("p", { class: "problem-line", role: "alert" }, errorLine(error) ?? error.message));
   }
 }
 

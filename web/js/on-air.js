@@ -35,6 +35,8 @@ export class OnAir {
   /** Errors of outputs that were told. @type {Map<string, string>} */
   #told = new Map();
   #timer;
+  /** Id of the recording that ran last. @type {string | null} */
+  #latest = null;
 
   /**
    * @param {any} meeting
@@ -114,10 +116,19 @@ export class OnAir {
     this.update();
     if (kind === "livestream") this.#tellTrouble();
     const out = ["DISCONNECTED", "FAILED"].includes(this.#meeting.state); // then nobody can know
-    if (status.endsWith("_STOPPED") && !out) toast(t(`notice.${kind}.STOPPED`));
+    if (status.endsWith("_STOPPED") && !out) this.#tellEnd(kind);
+    if (kind === "recording") this.#latest = KINDS.recording.running(this.#meeting)[0]?.id ?? this.#latest;
     if (!byId("composing").open || kind !== this.#kind || this.#busy) return;
     if (Boolean(this.#running) !== this.#runs) byId("composing").close(); // somebody else was faster
     else this.#showRunning();
+  }
+
+  /** With the way to the file, for those who may look. */
+  #tellEnd(kind) {
+    const address = `/#recordings/room/${this.#latest}`;
+    const open = { label: t("record.open"), run: () => globalThis.open(address, "_blank", "noopener") };
+    const mayLook = kind === "recording" && this.#latest && this.#api && this.#meeting.grants.record;
+    toast(t(`notice.${kind}.STOPPED`), mayLook ? { action: open } : {});
   }
 
   /** A target's trouble, to those who can do something about it. */

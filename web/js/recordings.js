@@ -4,10 +4,11 @@ import { icon, make } from "./dom.js";
 import { formatClock, formatSize, formatTime, t } from "./i18n.js";
 import { Lanes } from "./lanes.js";
 import { Listing, ask } from "./listing.js";
-import { problemWords } from "./problems.js";
+import { errorLine } from "./problems.js";
 import { readTimeline } from "./timeline.js";
 
 const ENDED = ["stopped", "failed"];
+const POLL_MS = 3000;
 const PATHS = { room: "/v2/recordings", composite: "/v2/recordings/composite", participant: "/v2/recordings/participant", track: "/v2/recordings/participant/track" };
 
 /** The link as one of this page's own origin, whatever name the server goes by. @param {string} url @param {string} [more] */
@@ -111,6 +112,7 @@ export class Recordings {
       ...players,
       ...(players.length ? [] : [make("p", { class: "empty" }, t(row.filesDeleted ? "recordings.deleted" : "recordings.notYet"))]),
     );
+    if (!ENDED.includes(row.status)) setTimeout(() => shown === this.#shown && this.#one(kind, id), POLL_MS);
     if (row.timelineUrl) await this.#timeline(row, players[0], shown);
   }
 
@@ -141,8 +143,7 @@ export class Recordings {
   }
 
   #tell(error) {
-    const { title, text } = problemWords(error);
-    this.#root.prepend(make("p", { class: "problem-line", role: "alert" }, `${title}. ${text}`));
+    this.#root.prepend(make("p", { class: "problem-line", role: "alert" }, errorLine(error) ?? error.message));
   }
 }
 

@@ -186,6 +186,7 @@ export default {
   "air.live.lead.running": "Aussehen und Ziele lassen sich ändern, während gesendet wird.",
   "air.live.go": "Live gehen",
   "air.live.stop": "Übertragung beenden",
+  "record.open": "Aufnahme öffnen",
   "live.targets": "Wohin",
   "live.url": "Adresse des Servers",
   "live.key": "Stream-Schlüssel",

@@ -186,6 +186,7 @@ export default {
   "air.live.lead.running": "You can change how it looks, and where it goes, while it runs.",
   "air.live.go": "Go live",
   "air.live.stop": "End the livestream",
+  "record.open": "Open the recording",
   "live.targets": "Where to",
   "live.url": "Server address",
   "live.key": "Stream key",
