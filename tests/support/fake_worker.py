@@ -29,6 +29,7 @@ class Fake:
         self._datagrams: list[bytes] = []
         self._packets = 0
         self._stubborn = False
+        self._ticks_to_tell = 0
         self.is_done = False
         logging.getLogger("fake").info("pipeline made in process %d", os.getpid())
 
@@ -44,7 +45,11 @@ class Fake:
         self._reports.append(messages.Warned(repr(message)))
 
     def tick(self, *, now: float) -> float:
-        return now + 10
+        if not self._ticks_to_tell:
+            return now + 10
+        self._ticks_to_tell -= 1
+        self._reports.append(messages.Warned(f"a tick after {self._packets} packets"))
+        return now
 
     def next_report(self) -> Any | None:
         return self._reports.pop(0) if self._reports else None
@@ -86,6 +91,10 @@ class Fake:
 
     def work_long(self) -> None:
         time.sleep(3.5)
+
+    def stand_still(self) -> None:
+        self._ticks_to_tell = 2
+        time.sleep(1.5)
 
     def garbage(self) -> None:
         data = b'\xff\xfe\n{"type":"nonsense"}\n[[[[\n' + b"x" * 1_200_000 + b'\n{"type":"started"}\n'

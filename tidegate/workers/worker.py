@@ -39,6 +39,9 @@ MAX_IDLE = 0.5  # seconds; the longest sleep, whatever a pipeline says
 MAX_DATAGRAM = 2048  # above any path's MTU
 PACKETS, LINES = 512, 512  # of one turn; a meeting of many is told in one
 READ = 1 << 16  # bytes of standard input at once
+STOOD_STILL = 1.0  # seconds between two turns: longer than any sleep. A disk hung, or the machine did
+CATCH_UP = 0.5  # seconds at most, for what the node kept for us meanwhile, and
+CATCH_UP_PAUSE = 0.01  # between looks: the socket holds little, and the node fills it again
 ORPHAN_TIMEOUT = 60.0  # seconds that a pipeline may take to end well when the node is dead
 LAST_REPORTS = 10.0  # seconds for the node to read them
 
@@ -170,7 +173,10 @@ class Runner:
         batch: list[bytes] = []
         due = time.monotonic()
         while not pipeline.is_done:
+            stood_still = time.monotonic() - self.turned_at > STOOD_STILL
             now = self.turned_at = time.monotonic()
+            if stood_still:
+                batch += self._catch_up()
             # Packets are read before lines and handed on after all of them: whatever the node wrote before a packet is known by then.
             batch = batch or self._read_packets()
             moved = self._receive_controls(pipeline, now)
@@ -221,6 +227,16 @@ class Runner:
             pass
         except OSError:
             self._notice_death()
+        return batch
+
+    def _catch_up(self) -> list[bytes]:
+        """Packets that waited for us, all of them at once: a pipeline takes what has not come by now for lost."""
+        batch: list[bytes] = []
+        deadline = time.monotonic() + CATCH_UP
+        while time.monotonic() < deadline and (more := self._read_packets()):
+            batch += more
+            if len(more) < PACKETS:
+                time.sleep(CATCH_UP_PAUSE)
         return batch
 
     def _receive_controls(self, pipeline: Pipeline, now: float) -> bool:

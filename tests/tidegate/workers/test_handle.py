@@ -10,6 +10,7 @@ import pytest
 
 from sfu.compose import messages
 from tests.support.workers import make_supervisor, start, until
+from tidegate.workers import link
 from tidegate.workers.handle import State
 from tidegate.workers.link import MAX_WAITING
 from tidegate.workers.messages import Heartbeat
@@ -207,6 +208,22 @@ async def test_a_worker_that_does_not_read_what_it_is_told_is_given_up(run):
         run.worker.send(messages.PersonJoined(f"PA_{number}", "x" * 100_000))
     exit = await run.exit()
     assert (exit.reason, exit.text) == ("heartbeat", "the media worker does not read what it is told")
+
+
+async def test_after_standing_still_a_worker_reads_all_that_waited_before_it_goes_on(supervisor, monkeypatch):
+    """What Linux gives a socket by default, 208 KiB, holds half a second of a participant."""
+    monkeypatch.setattr(link, "SOCKET_BUFFER", 1 << 15)
+    run = await running(supervisor)
+    run.command("stand_still")
+    for _ in range(1000):
+        run.worker.link.send_rtp(bytes(1000))
+    await until(lambda: len(_told_ticks(run)) == 2)
+    assert _told_ticks(run)[1] == "a tick after 1000 packets"
+    assert run.worker.link.stats.delayed > 500
+
+
+def _told_ticks(run):
+    return [text for text in run.texts() if text.startswith("a tick after")]
 
 
 async def test_packets_for_a_worker_that_stands_still_wait_bounded_and_the_rest_is_counted(run):
