@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,20 +76,18 @@ def _write(path: Path, key: rsa.RSAPrivateKey) -> None:
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        # A name of its own (0600): under one made of the process's id, which in containers is always the same, a start that was
+        # killed would leave what stops the next.
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as file:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())
-        os.link(temporary, path)
+            os.link(file.name, path)
     except FileExistsError:
         pass
     except OSError as error:
         raise ConfigError(str(path), f"cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def new_secret(random_bytes: RandomBytes) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from media.errors import ConfigError
-from tidegate.events.sign import OVERLAP_MS, ProjectSecrets, RsaSigner
+from tidegate.events.sign import KEY_FILE, OVERLAP_MS, ProjectSecrets, RsaSigner
 
 
 async def test_each_project_has_a_secret_of_its_own_and_keeps_it(store):
@@ -26,6 +26,26 @@ async def test_the_secret_before_the_last_rotation_signs_for_a_day_and_older_one
     assert await secrets.signing(project_id, OVERLAP_MS) == [second]
     third = await secrets.rotate(project_id, 1000)
     assert await secrets.signing(project_id, 1001) == [third, second]
+
+
+def test_a_start_that_was_killed_while_it_wrote_the_key_stops_no_later_one(tmp_path: Path):
+    (tmp_path / f"webhook-key.pem.{os.getpid()}").write_text("half of a k")
+    assert RsaSigner.load_or_create(tmp_path).public_pem.startswith("-----BEGIN PUBLIC KEY")
+
+
+def test_a_key_that_another_wrote_first_is_the_key(tmp_path: Path, monkeypatch):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    theirs.mkdir()
+    other, link = RsaSigner.load_or_create(theirs), os.link
+
+    def too_late(source, target):
+        link(theirs / KEY_FILE, ours / KEY_FILE)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", too_late)
+    assert RsaSigner.load_or_create(ours).public_pem == other.public_pem
+    assert [path.name for path in ours.iterdir()] == [KEY_FILE]
 
 
 def test_the_key_is_kept_and_nobody_else_can_read_it(tmp_path: Path):
