@@ -65,4 +65,4 @@ def make_deliverer(store, wall, rsa, *, allow=("127.0.0.0/8",), sender=None, **c
     config = WebhookConfig(**{"timeout": 5.0, **config})
     secrets = ProjectSecrets(store.settings, os.urandom)
     sender = sender or Sender(OutgoingGuard(OutgoingConfig(allow=allow)), config.timeout)
-    return Deliverer(store, sender, rsa, secrets, config, wall, random=lambda: 0.0)
+    return Deliverer(store, sender, rsa, secrets, config, wall, random=lambda: 0.0, monotonic=wall)

@@ -10,13 +10,14 @@ import asyncio
 import json
 import logging
 import random as random_module
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tidegate.config.egress import WebhookConfig
 from tidegate.events.bus import BusEvent
-from tidegate.events.policy import Endpoints, Outcome, Verdict, judge
+from tidegate.events.policy import MAX_RETRY_AFTER, Endpoints, Outcome, Verdict, judge
 from tidegate.events.sign import ProjectSecrets, RsaSigner, standard_headers
 from tidegate.events.wire import to_wire
 from tidegate.store import Store
@@ -29,6 +30,7 @@ POLL = 15.0  # seconds after which the store is looked at although nobody said t
 SWEEP = 300.0  # seconds between looking for deliveries whose time ran out while their endpoint was paused
 COUNT = 10.0  # seconds between countings of what waits
 LEASE_MARGIN = 30.0  # seconds beyond the timeout of an attempt until another node may take a delivery
+FARTHEST = MAX_RETRY_AFTER + 3600.0  # seconds: what is due later than that was put off by a clock that was wrong
 STORE_RETRY = 5.0  # seconds until the next try when the store does not answer
 USER_AGENT = "Tidegate-Webhooks/1"
 
@@ -52,17 +54,20 @@ class Deliverer:
         wall: Callable[[], float],
         *,
         random: Callable[[], float] = random_module.random,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`wall` for what is stored and signed, `monotonic` for what this process remembers: pauses outlive no clock that is set."""
         self._store = store
         self._sender = sender
         self._rsa = rsa
         self._secrets = secrets
         self._config = config
         self._wall = wall
+        self._monotonic = monotonic
         self._random = random
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
-        self._swept = 0.0
+        self._swept = monotonic()  # what became due while no node ran is tried before it is given up
         self.endpoints = Endpoints(config.concurrency)
         self.under_way = 0
         self.results: Counter[str] = Counter()
@@ -70,7 +75,7 @@ class Deliverer:
         self.waiting = 0
         self.oldest_seconds = 0.0
         """Of those that wait; looked up every COUNT seconds."""
-        self._counted = 0.0
+        self._counted = monotonic() - COUNT
 
     def wake(self) -> None:
         self._idle.clear()
@@ -114,10 +119,11 @@ class Deliverer:
         return len(batch)
 
     async def _claim(self) -> list[tuple[Claimed, bool]]:
-        now = self._wall()
-        if now - self._swept >= SWEEP:
-            self._swept = now
+        now, here = self._wall(), self._monotonic()
+        if here - self._swept >= SWEEP:
+            self._swept = here
             self.results["dead"] += await self._store.deliveries.give_up(int(now * 1000))
+            await self._store.deliveries.bring_back(int((now + FARTHEST) * 1000), int(now * 1000))
         free = min(SLICE, self._config.concurrency - self.under_way)
         if free <= 0:
             return []
@@ -125,7 +131,7 @@ class Deliverer:
             now_ms=int(now * 1000),
             lease_ms=int((self._config.timeout + LEASE_MARGIN) * 1000),
             limit=free,
-            blocked=self.endpoints.blocked(now),
+            blocked=self.endpoints.blocked(here),
             room=self.endpoints.room,
         )
         self.under_way += len(batch)
@@ -133,19 +139,19 @@ class Deliverer:
 
     async def _pause(self) -> float:
         """Seconds until something may be due; attempts that end wake by themselves."""
-        now = self._wall()
-        if now - self._counted >= COUNT:
-            self._counted = now
+        now, here = self._wall(), self._monotonic()
+        if here - self._counted >= COUNT:
+            self._counted = here
             self.waiting, self.oldest_seconds = await self._store.deliveries.counts(int(now * 1000))
         if self.under_way >= self._config.concurrency:
             return POLL
-        due = await self._store.deliveries.next_due(now_ms=int(now * 1000), blocked=self.endpoints.blocked(now))
+        due = await self._store.deliveries.next_due(now_ms=int(now * 1000), blocked=self.endpoints.blocked(here))
         times = [POLL]
         if due is not None:
             times.append(due / 1000 - now)
-        change = self.endpoints.next_change(now)
+        change = self.endpoints.next_change(here)
         if change is not None:
-            times.append(change - now)
+            times.append(change - here)
         return max(0.0, min(times))
 
     async def _attempt(self, claimed: Claimed, probe: bool) -> None:
@@ -162,7 +168,7 @@ class Deliverer:
             log.exception("cannot write down a delivery", extra={"delivery": delivery.id})
         finally:
             self.under_way -= 1
-            back = self.endpoints.finished(delivery.endpoint_key, delivery.id, outcome, self._wall(), probe=probe)
+            back = self.endpoints.finished(delivery.endpoint_key, delivery.id, outcome, self._monotonic(), probe=probe)
             self._wake.set()
         if back:
             await self._release(delivery.endpoint_key)

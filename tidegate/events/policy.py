@@ -1,6 +1,6 @@
 """When deliveries are tried, tried again and given up, and when an endpoint is paused: rules without a clock, store or socket.
 
-Times are Unix seconds, since they outlive the process.
+Times of deliveries are Unix seconds, since they outlive the process; those of endpoints monotonic ones.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from tidegate.store.repository import Page, Repository, clean
 
 OVERDUE_MS = 3_600_000  # an earlier event that does not get through holds up later ones no longer than this
 GRACE_MS = 1_800_000  # after the end of a delivery's time, for its last attempt
-PAUSED = "its time was up while the endpoint was paused, since nothing got through"
+PAUSED = "its time was up while the endpoint was paused or earlier events held it up"
 LIMIT = 16  # of one endpoint, where the caller sets none
 DELETED = "the endpoint was deleted"
 
@@ -140,6 +140,12 @@ class Deliveries(Repository):
         async with self.transaction() as tx:
             values = {"state": DEAD, "done_at": now_ms, "reason": PAUSED}
             return (await tx.execute(update(Delivery).where(*where).values(**values))).rowcount
+
+    async def bring_back(self, beyond_ms: int, now_ms: int) -> None:
+        """Due now: what is put off, or lent, beyond any time that is given: the clock was ahead then."""
+        where = (Delivery.state == WAITING, or_(Delivery.next_at > beyond_ms, Delivery.lease_until > beyond_ms))
+        async with self.transaction() as tx:
+            await tx.execute(update(Delivery).where(*where).values(next_at=now_ms, lease_until=0))
 
     async def counts(self, now_ms: int) -> tuple[int, float]:
         """How many wait, and since how many seconds the oldest."""

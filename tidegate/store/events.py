@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, exists, func, select, text
+from sqlalchemy import and_, delete, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidegate.store.event_models import DELIVERED, WAITING, Delivery, Event, WebhookEndpoint
@@ -185,9 +185,12 @@ class Events(Repository):
         return await self.all(select(Session).where(Session.status == ENDED, started, ~ended).order_by(Session.end))
 
     async def forget(self, before_ms: int) -> int:
-        """Delete older events and the log of their deliveries, not those that a delivery still waits for; how many."""
-        waits = exists(select(Delivery.id).where(Delivery.event_id == Event.id, Delivery.state == WAITING))
-        old = select(Event.id).where(Event.created_at < before_ms, ~waits).order_by(Event.id).limit(FORGET_SLICE)
+        """Delete older events and the log of their deliveries; how many. Not those that a delivery still waits for, nor the end of
+        a session whose start may be one of them: `untold_ends` would take it for one that was never told."""
+        waiting = select(Delivery.id).where(Delivery.state == WAITING)
+        waits = exists(waiting.where(Delivery.event_id == Event.id))
+        is_needed = and_(Event.type == "session-ended", exists(waiting.where(Delivery.session_id == Event.session_id)))
+        old = select(Event.id).where(Event.created_at < before_ms, ~waits, ~is_needed).order_by(Event.id).limit(FORGET_SLICE)
         gone = 0
         while True:
             async with self.transaction() as tx:

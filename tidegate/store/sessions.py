@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import Select, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidegate.store.event_models import WAITING, Delivery, Event
 from tidegate.store.models import ENDED, ONGOING, Room, Session, SessionParticipant
 from tidegate.store.repository import Page, Repository, clean
 
+PERSONAL = frozenset({"participantName", "metaData", "attributes"})  # of an event, beside the id
 LOGS = ("mic", "webcam", "screenShare", "screenShareAudio")
 SHOWN = 100  # participants of a session that a list of sessions contains; the session itself has all, in pages
 LOG_ENTRIES = 500  # of one log of one participant; the oldest go first, so that toggling cannot grow a row for ever
@@ -153,8 +155,17 @@ class Sessions(Repository):
         )
 
     async def forget_participant(self, project_id: str, session_id: str, participant_id: str) -> None:
-        """Delete everything that is kept of somebody in a session."""
+        """Delete everything that is kept of somebody in a session. What a webhook still waits for keeps its ids until it is sent."""
+        theirs = (
+            Event.project_id == project_id,
+            Event.session_id == session_id,
+            Event.data["participantId"].as_string() == participant_id,
+        )
+        waits = exists(select(Delivery.id).where(Delivery.event_id == Event.id, Delivery.state == WAITING))
         async with self.transaction() as database:
+            await database.execute(delete(Event).where(*theirs, ~waits), execution_options={"synchronize_session": False})
+            for event in (await database.execute(select(Event).where(*theirs))).scalars():
+                event.data = {name: value for name, value in event.data.items() if name not in PERSONAL}
             await database.execute(
                 delete(SessionParticipant).where(
                     SessionParticipant.project_id == project_id,

@@ -7,12 +7,16 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from tests.support.clock import Clock
 from tests.support.webhook_post import HOUR, make_deliverer
 from tests.support.webhook_receiver import running_receiver
 from tidegate.config.egress import WebhookConfig
 from tidegate.events.bus import EventBus
+from tidegate.events.deliver import SWEEP
 from tidegate.events.log import EventLog, NewEvent
+from tidegate.events.policy import PAUSE_AFTER
 from tidegate.store import RoomOptions
+from tidegate.store.deliveries import PAUSED
 
 
 async def test_an_event_arrives_signed_twice(post, receiver):
@@ -111,6 +115,30 @@ async def test_nothing_is_tried_for_ever_and_dead_ones_can_be_sent_again(post, r
     assert receiver.seen[-1].id == receiver.seen[0].id
 
 
+async def test_what_waited_while_no_node_ran_is_tried_before_it_is_given_up(post, receiver, store, wall, rsa):
+    await post.write("a", receiver.url)
+    wall.time += 100 * HOUR
+    receiver.secret = None  # the other library knows only the true time
+    post.deliverer = make_deliverer(store, wall, rsa)
+    assert await post.deliver() == 1
+    assert await post.states() == ["delivered"] and receiver.types == ["a"]
+
+
+async def test_a_clock_that_is_set_back_prolongs_no_pause(post, receiver):
+    monotonic = Clock()
+    post.deliverer._monotonic, post.deliverer._swept = monotonic, monotonic()
+    receiver.secret, receiver.answer = None, 500
+    for number in range(PAUSE_AFTER):
+        await post.write("a", receiver.url, session_id=f"s{number}")
+    await post.deliver()
+    assert post.deliverer.endpoints.paused == 1
+    post.wall.time -= 1000 * HOUR
+    receiver.answer = 200
+    monotonic.time += SWEEP  # what was put off to then is brought back
+    assert await post.deliver() == PAUSE_AFTER
+    assert await post.states() == ["delivered"] * PAUSE_AFTER
+
+
 async def test_what_waits_for_a_paused_endpoint_is_given_up_too(post, receiver):
     receiver.answer = 500
     for number in range(8):
@@ -120,7 +148,7 @@ async def test_what_waits_for_a_paused_endpoint_is_given_up_too(post, receiver):
     for _ in range(4):
         await post.deliver(after=10)
     assert await post.states() == ["dead"] * 8
-    assert {row.reason for row in await post.log()} <= {"no success within 72 hours", "its time was up while the endpoint was paused, since nothing got through"}
+    assert {row.reason for row in await post.log()} <= {"no success within 72 hours", PAUSED}
 
 
 # Addresses

@@ -41,7 +41,7 @@ def receiver():
 @pytest.fixture
 def deliverer(api, receiver):
     hooks = api.context.webhooks
-    return Deliverer(api.store, receiver, hooks.rsa, hooks.secrets, WebhookConfig(), api.wall, random=lambda: 0.0)
+    return Deliverer(api.store, receiver, hooks.rsa, hooks.secrets, WebhookConfig(), api.wall, random=lambda: 0.0, monotonic=api.wall)
 
 
 async def run(command, **more):

@@ -290,6 +290,48 @@ async def test_the_ends_that_were_not_told(store, project):
     assert [row.id for row in await store.events.untold_ends()] == ["untold"]
 
 
+async def test_an_end_is_not_told_twice_when_the_start_waits_longer_than_it_is_kept(store, clock, project):
+    room, _ = await store.rooms.create(project, "key", RoomOptions())
+    await store.sessions.start(room, "s1", 1000)
+    await write(store, event(project, "session-started"), event(project, "session-ended"), event(project, "old", session="s2", url=None))
+    await store.sessions.end("s1", 2000, "ROOM_CLOSE")
+    [started] = await claim(store)
+    await finish(store, started, "waiting", next_at=now_of(store) + OVERDUE_MS * 3)
+    clock.wall += OVERDUE_MS / 1000
+    [ended] = await claim(store)
+    await finish(store, ended, "delivered")
+    assert await store.events.forget(now_of(store) + 1) == 1, "the other session's"
+    assert await store.events.untold_ends() == []
+    clock.wall += 2 * OVERDUE_MS / 1000
+    await finish(store, (await claim(store))[0], "delivered")
+    assert await store.events.forget(now_of(store) + 1) == 2
+    assert await store.events.untold_ends() == []
+
+
+async def test_a_participant_that_is_forgotten_is_in_no_event_either(store, project):
+    def about(who, kind, session="s1", **more):
+        data = {"participantId": who, "participantName": who.title(), "metaData": 1}
+        return event(project, kind, session=session, data=data, **more)
+
+    await write(store, about("ann", "told", url=None), about("ann", "waits"), about("ann", "elsewhere", session="s2", url=None))
+    await write(store, about("bob", "other", url=None), event(project, "session-ended", url=None))
+    await store.sessions.forget_participant(project, "s1", "ann")
+    kept = {row.type: row.data for row in await store.events.after(project, 0)}
+    assert kept.pop("waits") == {"participantId": "ann"}, "its receiver is still to know who left"
+    assert set(kept) == {"elsewhere", "other", "session-ended"} and kept["other"]["participantName"] == "Bob"
+
+
+async def test_what_a_wrong_clock_put_off_is_brought_back(store, clock, project):
+    await write(store, event(project))
+    [claimed] = await claim(store)
+    await finish(store, claimed, "waiting", next_at=now_of(store) + 1000)
+    clock.wall -= 100_000
+    await store.deliveries.bring_back(now_of(store) + 200_000_000, now_of(store))
+    assert await claim(store) == [], "no farther off than may be"
+    await store.deliveries.bring_back(now_of(store) + 50_000_000, now_of(store))
+    assert len(await claim(store)) == 1
+
+
 async def test_retention_goes_in_slices(store, clock, project, monkeypatch):
     monkeypatch.setattr("tidegate.store.events.FORGET_SLICE", 4)
     await write(store, *(event(project, url=None) for _ in range(10)))
