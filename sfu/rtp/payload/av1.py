@@ -9,6 +9,7 @@ from media.errors import ParseError
 OBU_SEQUENCE_HEADER = 1
 OBU_TEMPORAL_DELIMITER = 2
 OBU_TILE_LIST = 8
+MAX_OBUS = 512  # of a temporal unit: 600 of a byte fit into one packet, and take a worker 0.8 ms
 MAX_LEB128 = 4  # bytes: no OBU of a call is longer than 256 MiB
 
 
@@ -67,6 +68,8 @@ def unpack(payloads: Sequence[bytes]) -> list[bytes]:
             obus += _with_size(b"".join((*pieces, element)))
             pieces.clear()
         pieces.append(last)
+        if len(obus) > MAX_OBUS:
+            raise ParseError("AV1 temporal unit has too many OBUs")
         if not continued:
             obus += _with_size(b"".join(pieces))
             pieces.clear()

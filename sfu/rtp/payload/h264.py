@@ -11,6 +11,7 @@ NAL_SPS = 7
 NAL_PPS = 8
 NAL_STAP_A = 24
 NAL_FU_A = 28
+MAX_NALS = 1024  # of a picture: 400 of a byte fit into one packet; the most slices that encoders make are some dozens
 START_CODE = b"\0\0\0\1"
 
 
@@ -50,6 +51,8 @@ def unpack(payloads: Sequence[bytes]) -> list[bytes]:
             nals.append(payload)
         else:
             raise ParseError(f"H.264 packet of type {kind} is not of the non-interleaved mode")
+        if len(nals) > MAX_NALS:
+            raise ParseError("H.264 picture has too many NAL units")
     if fragments:
         raise ParseError("H.264 fragments end without their last")
     return nals

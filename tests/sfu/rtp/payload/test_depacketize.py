@@ -134,6 +134,17 @@ def test_red_blocks_become_the_packets_they_repeat(number):
     assert [b.timestamp for b in blocks] == [(5 - 960) & 0xFFFFFFFF, 5]
 
 
+@pytest.mark.parametrize(
+    ("name", "payload", "most"),
+    [("AV1", b"\x00" + b"\x01\x30" * 100, av1.MAX_OBUS), ("H264", b"\x18" + b"\x00\x01\x61" * 100, h264.MAX_NALS)],
+)
+def test_pieces_of_a_picture_are_bounded(name, payload, most):
+    """Tiny ones cost far more than the bytes they are made of."""
+    assert DEPACKETIZERS[name]().unit([payload] * (most // 100))
+    with pytest.raises(ParseError, match="too many"):
+        DEPACKETIZERS[name]().unit([payload] * (most // 100 + 2))
+
+
 @pytest.mark.parametrize(("count", "fits"), [(depacketize.MAX_BLOCKS, True), (depacketize.MAX_BLOCKS + 1, False)])
 def test_blocks_of_a_red_packet_are_bounded(count, fits):
     payload = bytes.fromhex("ef0f0001") * (count - 1) + b"\x6f" + bytes(count)
