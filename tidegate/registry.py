@@ -189,6 +189,7 @@ class Node:
             wall=time.time,
             random_bytes=os.urandom,
             public_url=config.http.public_url,
+            flush=self.recorder.flush,
         )
         self.disk_guard = DiskGuard((work_dir, self.storage.root or config.data_dir), min_free_mb=config.recording.min_free_mb)
         self.egress = Egress(

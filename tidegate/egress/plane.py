@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -37,6 +37,10 @@ OPENINGS = "openings.jsonl"  # beside a worker's files: when each began, which t
 MEDIA_SUFFIXES = (".mp4", ".webm", ".m4a", ".mp3")
 
 
+async def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Plane:
     """`wall` is Unix seconds. `work_dir` holds a folder for each running job; what is finished leaves it for the storage."""
@@ -56,6 +60,8 @@ class Plane:
     random_bytes: RandomBytes
     public_url: str = ""
     """Start of the links in webhooks, where no request says how this server is reached."""
+    flush: Callable[[], Awaitable[None]] = _nothing
+    """Waits until what the meeting plane told so far is in the store: a session's start is told before what begins in it."""
     bytes_recorded: int = field(default=0, init=False)
 
     def new_id(self) -> str:

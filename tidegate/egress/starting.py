@@ -214,6 +214,7 @@ class Starter:
             subject=job_id,
             webhook_url=request.webhook_url,
         )
+        await plane.flush()
         return await plane.events.write(told, change=lambda tx: plane.store.recordings.add(tx, **values))
 
     async def add_broadcast(self, job: BroadcastJob, request: BroadcastRequest, run: Run) -> Broadcast:
@@ -239,6 +240,7 @@ class Starter:
             subject=job.id,
             webhook_url=request.webhook_url,
         )
+        await plane.flush()
         return await plane.events.write(told, change=lambda tx: plane.store.broadcasts.add(tx, **values))
 
 

@@ -271,3 +271,20 @@ async def test_a_database_that_is_away_for_a_while_costs_neither_target_nor_file
 
 async def _is_over(run):
     return run.finished.done()
+
+
+async def test_a_session_is_told_to_have_begun_before_what_is_made_of_it(tmp_path, monkeypatch):
+    """Also when what happens in rooms waits for its turn at the database."""
+    async with stage(tmp_path, empty_timeout=0.5) as (node, room_id, receiver):
+        recorder = node.node.recorder
+        take = recorder._take
+
+        async def late():
+            await asyncio.sleep(0.3)
+            await take()
+
+        monkeypatch.setattr(recorder, "_take", late)
+        await start(node, room_id)
+        await receiver.wait_for("recording-starting")
+        assert receiver.types[:2] == ["session-started", "recording-starting"]
+        await receiver.wait_for("session-ended")

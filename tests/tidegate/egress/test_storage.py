@@ -56,7 +56,7 @@ async def test_a_disk_that_is_nearly_full_ends_recordings_well(tmp_path):
                 assert told.data["reason"] == "the disk is almost full"
                 told = await receiver.wait_for("recording-stopped")
                 assert told.data["error"] == "the disk is almost full"
-                refused = await node.call("POST", "/v2/recordings/start", status=409, json={"roomId": room_id})
+                refused = await node.call("POST", "/v2/recordings/start", status=507, json={"roomId": room_id})
                 assert "disk" in refused["message"]
                 assert await node.is_published(room_id, "ada")
                 path = await download(node, row["file"]["fileUrl"], tmp_path / "saved.mp4")
