@@ -311,7 +311,7 @@ def _halved(plane: np.ndarray) -> np.ndarray:
     return (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
 
 
-@lru_cache(128)  # tiles of one picture have few sizes
+@lru_cache(16)  # tiles of one picture have few sizes; a thick border around a large one is 10 MB
 def _edge_shape(width: int, height: int, step: int, radius: int, thickness: int) -> tuple[np.ndarray, ...]:
     """Rows and columns of the pixels that corners and border touch; of 256, what is kept, border, and what is below."""
     rows, columns = _ring(height // step, width // step, -(-radius // step), -(-thickness // step))
@@ -338,4 +338,5 @@ def _ring(height: int, width: int, corner: int, line: int) -> tuple[np.ndarray, 
     if line:
         line += 1
         touched[:line] = touched[-line:] = touched[:, :line] = touched[:, -line:] = True
-    return np.nonzero(touched)
+    found_rows, found_columns = np.nonzero(touched)
+    return found_rows.astype(np.int32), found_columns.astype(np.int32)

@@ -64,8 +64,11 @@ class Painter:
                 continue
             _lay(canvas, tile, rect, alpha, canvas.edge(rect, _radius(tile, rect), *tile.border()))
             drawn = tile.badge()
-            if drawn is not None and drawn.shape[1] < rect.width and drawn.shape[0] < rect.height // 2:
-                self._patch(tile, drawn).at(*tile.badge_place(rect)).faded(alpha).apply(canvas.flat)
+            if drawn is None or drawn.shape[0] >= rect.height // 2:
+                continue
+            x, y = tile.badge_place(rect)
+            if x + drawn.shape[1] <= rect.right:
+                self._patch(tile, drawn).at(x, y).faded(alpha).apply(canvas.flat)
         return canvas.to_frame()
 
     def _patch(self, tile: Tile, image: np.ndarray) -> Patch:
