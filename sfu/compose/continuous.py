@@ -157,6 +157,8 @@ class ContinuousFiles:
             if form is None:
                 return  # nobody could show it
             if self._form is not None and form.codec != self._form.codec:
+                if self._files.is_full:
+                    return
                 self._go_on(unit.at, form)
             self._form = form
         elif self._form is None or unit.codec.name != self._form.codec:

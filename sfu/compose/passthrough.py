@@ -24,6 +24,7 @@ VIDEO_TICKS = 90_000
 MIN_FRAME = 90  # ticks: WebM counts milliseconds, and two pictures never share one
 LAST_FRAME = 3000  # ticks that a picture lasts when nobody knows
 TOLERANCE = SILENCE_SAMPLES  # sound goes on where the last packet ended; further away it is moved there
+MAX_FILES = 5000  # of one recording: bounds what somebody makes who changes the codec, or the mute, with each picture
 AUDIO_BPS = 128_000  # of MP3; what comes as Opus has its own
 CONTAINERS = {"VP8": ("webm",), "VP9": ("webm", "mp4"), "AV1": ("webm", "mp4"), "H264": ("mp4",)}
 """Containers that take a codec without a player's doubts, the best first."""
@@ -271,6 +272,11 @@ class FileSet:
         self.all.append(Opened(file, track_id))
         self._opened(path.name, zero)
         return file
+
+    @property
+    def is_full(self) -> bool:
+        """No more files: what would open one is not recorded."""
+        return len(self.all) >= MAX_FILES
 
     def _free_path(self, stem: str, suffix: str, *, number: bool) -> Path:
         """Of any container: the parts of a recording count on together, those of a run before a restart too."""

@@ -52,6 +52,8 @@ class RunFiles:
                     self._write(run, unit)
 
     def _write(self, run: _Run, unit: AccessUnit) -> None:
+        if run.file is None and self._files.is_full:
+            return
         if unit.codec.kind is Kind.AUDIO:
             if run.file is None:
                 run.file = self._open(run, unit, None)
@@ -59,7 +61,7 @@ class RunFiles:
             return
         if run.file is None or (run.file.form is not None and run.file.form.codec != unit.codec.name):
             size = picture_size(unit) if unit.keyframe else None
-            if size is None:
+            if size is None or self._files.is_full:
                 return
             self._end(run, unit.at)
             run.file = self._open(run, unit, Form(unit.codec.name, *size))

@@ -10,6 +10,7 @@ import av
 import pytest
 
 from media.codecs import Kind
+from sfu.compose import passthrough
 from sfu.compose.finalize import finalize_file
 from sfu.compose.messages import Done, Failed, FileOpened, Progress, SourceAdded, Started, Warned
 from sfu.compose.probe import probe
@@ -147,6 +148,23 @@ def test_a_change_of_codec_opens_the_next_file(tmp_path):
     for info in (first, second):
         assert level(sound(tmp_path / info.name), 0.2, 2.8) > 0.2
     assert [report.name for report in call.of(FileOpened)] == [first.name, second.name]
+
+
+@pytest.mark.parametrize("continuous", [True, False])
+def test_a_camera_that_changes_its_codec_for_ever_makes_no_files_for_ever(tmp_path, monkeypatch, continuous):
+    monkeypatch.setattr(passthrough, "MAX_FILES", 4)
+    call, camera, mic = Call(tmp_path, continuous=continuous), Camera(VP8), Microphone()
+    camera.info = type(camera.info)("TR_v", "PA_1", "webcam", camera.info.kind, 10, (VP8, H264))
+    call.add(camera)
+    call.add(mic)
+    for number in range(8):
+        camera.change(codec=H264 if number % 2 else VP8)
+        camera.ask()
+        call.run(0.5)
+    infos = call.stop()
+    assert len(infos) == 4 and isinstance(call.reports[-1], Done)
+    ends = [info.start - WALL + info.duration for info in infos if info.kind != "video"]
+    assert max(ends) == pytest.approx(4.0, abs=0.1), "sound goes on"
 
 
 def test_without_a_camera_it_is_black_from_the_beginning(tmp_path):
