@@ -132,7 +132,7 @@ class Deliverer:
             lease_ms=int((self._config.timeout + LEASE_MARGIN) * 1000),
             limit=free,
             blocked=self.endpoints.blocked(here),
-            room=self.endpoints.room,
+            room=self.endpoints.share(),
         )
         self.under_way += len(batch)
         return [(claimed, self.endpoints.started(claimed.delivery.endpoint_key)) for claimed in batch]

@@ -77,19 +77,24 @@ class _Endpoint:
     def is_paused(self) -> bool:
         return self.probes > 0
 
+    @property
+    def is_doubtful(self) -> bool:
+        return bool(self.failing) or self.is_paused
+
 
 class Endpoints:
     """Which endpoints may be sent to now. `started` and `finished` for each attempt; `blocked` before choosing deliveries.
 
     After PAUSE_AFTER different deliveries failed in a row an endpoint is paused: one probe at a time, with growing pauses,
-    until one succeeds. Probes take at most half of all slots, so that dead endpoints leave room for the others.
+    until one succeeds. Attempts at endpoints that failed last take at most half of all slots, so that dead ones leave room for
+    the others.
     """
 
     def __init__(self, concurrency: int) -> None:
         self._known: dict[str, _Endpoint] = {}
         self._limit = max(1, min(PER_ENDPOINT, concurrency // 2))
-        self._max_probes = max(1, concurrency // 2)
-        self._probing = 0
+        self._max_doubtful = max(1, concurrency // 2)
+        self._doubtful = 0
 
     @property
     def paused(self) -> int:
@@ -101,8 +106,24 @@ class Endpoints:
         if endpoint is None:
             return self._limit
         if endpoint.is_paused:
-            return int(endpoint.under_way == 0 and self._probing < self._max_probes)
-        return self._limit - endpoint.under_way
+            return int(endpoint.under_way == 0 and self._doubtful < self._max_doubtful)
+        room = self._limit - endpoint.under_way
+        return min(room, self._max_doubtful - self._doubtful) if endpoint.is_doubtful else room
+
+    def share(self) -> Callable[[str], int]:
+        """`room` for choosing among several at once: what it has told of one doubtful endpoint, it does not tell of another."""
+        left, told = self._max_doubtful - self._doubtful, dict[str, int]()
+
+        def room(key: str) -> int:
+            nonlocal left
+            if key not in told:
+                told[key] = self.room(key)
+                if key in self._known and self._known[key].is_doubtful:
+                    told[key] = min(told[key], left)
+                    left -= told[key]
+            return told[key]
+
+        return room
 
     def blocked(self, now: float) -> set[str]:
         """Endpoints that get nothing now."""
@@ -113,17 +134,17 @@ class Endpoints:
         return min((one.until for one in self._known.values() if one.until > now), default=None)
 
     def started(self, key: str) -> bool:
-        """Whether the attempt is a probe."""
+        """Whether the attempt is a probe: at an endpoint that failed last."""
         endpoint = self._known.setdefault(key, _Endpoint())
         endpoint.under_way += 1
-        self._probing += endpoint.is_paused
-        return endpoint.is_paused
+        self._doubtful += endpoint.is_doubtful
+        return endpoint.is_doubtful
 
     def finished(self, key: str, delivery_id: str, outcome: Outcome, now: float, *, probe: bool) -> bool:
         """`probe`: what `started` said. Whether a paused endpoint answers again: what waits for it is due."""
         endpoint = self._known[key]
         endpoint.under_way -= 1
-        self._probing -= probe
+        self._doubtful -= probe
         was_paused = endpoint.is_paused
         if outcome.ok:
             endpoint.failing.clear()

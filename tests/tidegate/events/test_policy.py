@@ -109,6 +109,30 @@ def test_probes_leave_room_for_endpoints_that_answer():
     assert endpoints.blocked(5.0) == {"a", "b"}
 
 
+def test_endpoints_that_failed_leave_room_before_they_are_paused():
+    """Each hangs for the whole timeout: four that do so would take all slots with what waits for them."""
+    endpoints = Endpoints(8)
+    for key in "abcd":
+        fail(endpoints, key, "d", 0.0)
+    assert endpoints.paused == 0
+    room = endpoints.share()
+    assert [room(key) for key in "abcd"] == [4, 0, 0, 0] and room("good") == 4 and room("a") == 4
+    running = [(key, endpoints.started(key)) for key in "aabc"]
+    assert endpoints.blocked(0.0) == set("abcd") and endpoints.room("good") == 4
+    for key, probe in running:
+        endpoints.finished(key, "d", OK, 0.0, probe=probe)
+    assert endpoints.room("d") == 4
+
+
+def test_probes_that_are_chosen_together_leave_room_too():
+    endpoints = Endpoints(4)
+    for key in "abcdef":
+        for number in range(PAUSE_AFTER):
+            fail(endpoints, key, f"d{number}", 0.0)
+    room = endpoints.share()
+    assert [room(key) for key in "abcdef"] == [1, 1, 0, 0, 0, 0]
+
+
 def test_a_pause_that_was_asked_for_holds_for_the_endpoint():
     endpoints = Endpoints(16)
     fail(endpoints, "e", "d", 0.0, Outcome(429, "x", retry_after=60.0))
@@ -142,4 +166,4 @@ def test_slots_are_given_back_whatever_happens(steps):
             assert 0 <= sum(one == name for one, _ in running) <= 3
     for name, probe in running:
         endpoints.finished(name, "d", OK, now, probe=probe)
-    assert endpoints._probing == 0 and all(one.under_way == 0 for one in endpoints._known.values())
+    assert endpoints._doubtful == 0 and all(one.under_way == 0 for one in endpoints._known.values())
