@@ -99,7 +99,7 @@ class Delivery(Answer):
     id: Annotated[str, Field(description="Also its `webhook-id`.")]
     event_id: str
     webhook_type: str
-    end_point: str
+    end_point: Annotated[str, Field(description="Without its query, which may hold a token.")]
     webhook_id: Annotated[str | None, Field(description="The endpoint it goes to; none for a room's, a call's or the account's.")]
     room_id: str | None
     session_id: str | None

@@ -78,12 +78,18 @@ def _render_attempt(row: DeliveryAttempt) -> dict[str, Any]:
     }
 
 
+def _shown(url: str) -> str:
+    """Without what follows the path: tokens stand there, and the configuration's address is no business of projects."""
+    path, query, _ = url.partition("?")
+    return path + (query and "?…")
+
+
 def _render_delivery(row: Delivery) -> dict[str, Any]:
     return {
         "id": row.id,
         "eventId": str(row.event_id),
         "webhookType": row.type,
-        "endPoint": row.url,
+        "endPoint": _shown(row.url),
         "webhookId": row.endpoint_id,
         "roomId": row.room_id,
         "sessionId": row.session_id,

@@ -116,6 +116,15 @@ async def test_the_project_secret_is_rotated(api):
     assert (await api.call("GET", "/v2/webhooks/secret", token=api.token(other)))["secret"] != rotated["secret"]
 
 
+async def test_the_log_of_deliveries_shows_no_tokens_of_addresses(api, receiver, deliverer):
+    await write(api, "recording-stopped", webhook_url="https://call.example.org/hook?token=s3cret")
+    await deliverer.deliver_due()
+    assert [url for url, _, _ in receiver.seen] == ["https://call.example.org/hook?token=s3cret"]
+    [listed] = (await api.call("GET", "/v2/webhooks/deliveries"))["data"]
+    one = await api.call("GET", f"/v2/webhooks/deliveries/{listed['id']}")
+    assert listed["endPoint"] == one["endPoint"] == "https://call.example.org/hook?…"
+
+
 async def test_the_log_of_deliveries(api, receiver, deliverer):
     room = await api.room("standup")
     hook = await api.call("POST", "/v2/webhooks", json={"endPoint": HOOK, "events": ["recording-*", "session-*"]})
