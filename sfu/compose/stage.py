@@ -50,6 +50,7 @@ class Stage:
         self._tiles: dict[tuple[str, str], Tile] = {}
         self._leaving: dict[tuple[str, str], Tile] = {}
         self._watermark: Tile | None = None
+        self._drawn: dict[str, tuple] = {}  # what background and watermark were made of: an image may take half a second
         self._target: list[Placed] | None = None
         self._current: list[Placed] = []
         self._transition: Transition | None = None
@@ -71,11 +72,16 @@ class Stage:
         self._style = Style(art.THEMES[scene.theme], min(self.width, self.height) / 720, scene.show_names)
         self._images.clear()
         color = self._layout.background_color or scene.background_color
-        self._set_background(
+        background = (
             art.rgb(color) if color else self._style.theme.background,
             self._layout.background_image or scene.background_image,
         )
-        self._watermark = self._make_watermark(scene)
+        if self._drawn.get("background") != background:
+            self._set_background(*background)
+        watermark = scene.watermark_image, scene.watermark_text, scene.watermark_position
+        if self._drawn.get("watermark") != watermark:
+            self._watermark = self._make_watermark(scene)
+        self._drawn = {"background": background, "watermark": watermark}
         self._is_dirty = self._is_repainted = True
 
     def person_joined(self, participant_id: str, name: str, at: float) -> None:

@@ -52,6 +52,22 @@ def test_a_background_image(folder: Path) -> None:
     assert is_near(picture[middle(rects(made)[0])], COLORS[0])
 
 
+def test_a_change_of_layout_reads_no_image_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    load = art.load_image
+    monkeypatch.setattr(art, "load_image", lambda directory, name: read.append(name) or load(directory, name))
+    looks = {"background_image": "wall.png", "watermark_image": "logo.png"}
+    made = stage(2, directory=folder, **looks)
+    first = look(made)
+    made.set_scene(Scene(layout={"type": "SIDEBAR"}, **looks), 1.0)
+    assert not np.array_equal(look(made, 2.0), first)
+    made.set_scene(Scene(**looks), 4.0)
+    assert np.array_equal(look(made, 5.0), first)
+    assert read == ["wall.png", "logo.png"]
+    made.set_scene(Scene(background_color="#102030", **looks), 7.0)
+    assert read == ["wall.png", "logo.png", "wall.png"]
+
+
 @pytest.mark.parametrize("position", ["top-left", "top-right", "bottom-left", "bottom-right"])
 def test_a_watermark_stands_in_its_corner_over_people(folder: Path, position: Any) -> None:
     made = stage(1, directory=folder, watermark_image="logo.png", watermark_position=position)
