@@ -25,6 +25,7 @@ class Event(Base):
     __tablename__ = "events"
     __table_args__ = (
         Index("ix_events_replay", "project_id", "id"),
+        Index("ix_events_room", "project_id", "room_id", "id"),
         Index("ix_events_session_type", "session_id", "type"),
         Index("ix_events_created_at", "created_at"),
         {"sqlite_autoincrement": True},  # an id is never given twice, even when the newest rows are deleted

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_replay", "events", ["project_id", "id"], unique=False)
+    op.create_index("ix_events_room", "events", ["project_id", "room_id", "id"], unique=False)
     op.create_index("ix_events_session_type", "events", ["session_id", "type"], unique=False)
     op.create_index("ix_events_created_at", "events", ["created_at"], unique=False)
     op.create_table(
