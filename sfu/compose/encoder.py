@@ -42,7 +42,7 @@ class Encoded:
     keyframe: bool
 
 
-class _Nowhere(io.RawIOBase):
+class Nowhere(io.RawIOBase):
     """A file that forgets: streams are opened in a container so that others can be made after their likeness."""
 
     def writable(self) -> bool:
@@ -82,7 +82,7 @@ class Encoders:
     """
 
     def __init__(self, spec: EncoderSpec, family: Family, size: tuple[int, int] | None, fps: int) -> None:
-        self._scratch = av.open(_Nowhere(), "w", format="matroska")
+        self._scratch = av.open(Nowhere(), "w", format="matroska")
         self._keeps_priming = family != "h264"
         self._gop = max(1, round(spec.keyframe_seconds * fps))
         self._next_keyframe = 0

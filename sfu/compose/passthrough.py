@@ -5,7 +5,6 @@ When files begin and end, and where black and silence belong, is decided by `con
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +15,7 @@ import numpy as np
 
 from sfu.compose.blank import SILENCE, SILENCE_SAMPLES, opus_samples
 from sfu.compose.decode import CHANNELS, SAMPLE_RATE, AudioDecoder
+from sfu.compose.encoder import Nowhere
 from sfu.compose.messages import FileFormat
 from sfu.compose.outputs import MP4_OPTIONS, WEBM_OPTIONS, FileWriter
 from sfu.compose.source import AccessUnit
@@ -39,16 +39,6 @@ class Form:
     codec: str
     width: int
     height: int
-
-
-class _Nowhere(io.RawIOBase):
-    """A file that forgets: a stream is opened in a container so that others can be made after its likeness."""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:
-        return len(data)
 
 
 def suffix_for(form: Form | None, wanted: FileFormat) -> str:
@@ -88,14 +78,14 @@ class MediaFile:
         size = {"width": form.width, "height": form.height}
         if form.codec in FROM_FIRST:
             return self._container.add_mux_stream(FROM_FIRST[form.codec], time_base=Fraction(1, VIDEO_TICKS), **size)
-        scratch = av.open(_Nowhere(), "w", format="matroska")
+        scratch = av.open(Nowhere(), "w", format="matroska")
         likeness = scratch.add_stream(LIKENESS[form.codec], rate=30, pix_fmt="yuv420p", **size)
         stream = self._container.add_stream_from_template(likeness, opaque=True)
         stream.time_base = Fraction(1, VIDEO_TICKS)
         return stream
 
     def _add_audio(self) -> av.AudioStream:
-        scratch = av.open(_Nowhere(), "w", format="matroska")
+        scratch = av.open(Nowhere(), "w", format="matroska")
         likeness = scratch.add_stream("libopus", rate=SAMPLE_RATE)
         likeness.codec_context.layout = "stereo"
         likeness.codec_context.format = "flt"
