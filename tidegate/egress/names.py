@@ -19,7 +19,6 @@ PREFIX_OF_KIND = {
     "composite": "composite-recording",
 }
 _PLAIN = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9._@-]{0,63}$")
-SUFFIX_OF_FILE = {"mp4": ".mp4", "webm": ".webm", "mp3": ".mp3"}
 
 
 def recording_event(row: Recording, what: str) -> str:
