@@ -11,6 +11,9 @@ import pytest
 from tests.support.app_server import KINDS, start_app_server, start_tidegate
 from tests.support.serving import RunningServer
 
+# Two cores carry two browsers and two compositions.
+COMPOSED_IN_TIME = {"TIDEGATE_COMPOSE_FPS": "15"}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -21,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def tidegate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with start_tidegate(tmp_path_factory.mktemp("tidegate")) as server:
+    with start_tidegate(tmp_path_factory.mktemp("tidegate"), environment=COMPOSED_IN_TIME) as server:
         yield server
         assert server.stop() == 0, server.output
         assert "Traceback" not in server.output

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,10 +17,10 @@ from playwright.async_api import expect
 from tests.support.app_page import join, open_app, press, receives_media, tile, told
 from tests.support.arrows import arrow
 from tests.support.browser import Watched
-from tests.support.camera import ADA, BOB, browser_of, hears, watch
+from tests.support.camera import ADA, BOB, Looks, browser_of, hears, watch
 from tests.support.recordings import probe
-from tests.support.rtmp_nginx import running_nginx
-from tests.support.social_media import goodbye, publishes, view
+from tests.support.rtmp_nginx import Nginx, running_nginx
+from tests.support.social_media import PATIENCE, goodbye, publishes, view
 from tests.support.webhook_receiver import WebhookReceiver, running_receiver
 
 PUT_OUT_WITHIN = 1.0  # seconds from the button to the last participant's page
@@ -110,7 +112,7 @@ async def test_a_call_on_air_and_recorded_from_start_to_end(meeting, tmp_path):
             await receiver.wait_for("livestream-started")
         with arrow("C10 composed in real time, social media receives it"):
             await publishes(social_media, KEY)
-            seen = await view(social_media, KEY, tmp_path / "viewed.flv")
+            seen = await on_air(social_media, tmp_path, ADA, BOB)
             last = watch(seen)[-1]
             assert {last.left, last.right} == {frozenset({ADA.colour}), frozenset({BOB.colour})}
             assert hears(seen, ADA) and hears(seen, BOB)
@@ -133,10 +135,12 @@ async def test_a_call_on_air_and_recorded_from_start_to_end(meeting, tmp_path):
             await told(ada, "Bob left")
             await expect(tile(ada, "Bob")).to_have_count(0)
             await receiver.wait_for("participant-left", participantName="Bob")
-        await view(social_media, KEY, tmp_path / "alone.flv")
+        await on_air(social_media, tmp_path, ADA)
         await join(bob, "Bob", meeting.room_id)
         await expect(bob.locator("#notice")).to_have_text("This meeting is recorded. This meeting is on air.")
-        await receives_media(bob)
+        for page in (ada, bob):
+            await receives_media(page)
+        await on_air(social_media, tmp_path, ADA, BOB)
         with arrow("C15 end the meeting: everybody is put out"):
             await meeting.end()
         with arrow("C16 the RTMP push ends at the target"):
@@ -159,6 +163,17 @@ async def test_a_call_on_air_and_recorded_from_start_to_end(meeting, tmp_path):
                 "livestream-stopped", "recording-stopped", "session-ended",
             ]  # fmt: skip
     assert KEY not in str([one.body for one in receiver.seen])
+
+
+async def on_air(social_media: Nginx, folder: Path, *people: Looks) -> Path:
+    """Until viewers see these people and nobody else; what they saw."""
+    wanted = {looks.colour for looks in people}
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            viewed = await view(social_media, KEY, folder / "viewed.flv")
+            seen = watch(viewed)
+            if seen and seen[-1].all == wanted:
+                return viewed
 
 
 def assert_shows_the_call(path, duration: float) -> None:

@@ -90,6 +90,8 @@ def watch(path: Path, *, each: int = 1) -> list[Seen]:
 
 def _watch(path: Path, each: int) -> Iterator[Seen]:
     with av.open(str(path)) as container:
+        if not container.streams.video:
+            return  # a glimpse of a stream, over before a keyframe came
         for number, frame in enumerate(container.decode(video=0)):
             if number % each:
                 continue

@@ -19,7 +19,7 @@ from tests.support.rtmp_nginx import Nginx, running_nginx
 PATIENCE = 40.0  # seconds for what a busy machine may take
 
 
-async def view(nginx: Nginx, key: str, target: Path, *, seconds: float = 3.0) -> Path:
+async def view(nginx: Nginx, key: str, target: Path, *, seconds: float = 2.0) -> Path:
     """What somebody sees who watches it there for so long, by ffmpeg."""
     command = ["ffmpeg", "-v", "error", "-y", "-i", f"rtmp://127.0.0.1:{nginx.port}/live/{key}", "-t", str(seconds)]
     viewer = await asyncio.create_subprocess_exec(
