@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import av
@@ -20,7 +19,6 @@ MAX_PIXELS = 5120 * 2880  # the largest usual screens; bounds what one source ca
 class DecodeStats:
     frames: int = 0
     failures: int = 0
-    seconds: float = 0.0  # of CPU, near enough: decoding is synchronous and one-threaded
 
 
 class VideoDecoder:
@@ -34,13 +32,6 @@ class VideoDecoder:
 
     def decode(self, unit: AccessUnit) -> list[av.VideoFrame]:
         """Pictures of the unit, most often one; none if it cannot be decoded. Sizes may change from one to the next."""
-        started = time.perf_counter()
-        try:
-            return self._decode(unit)
-        finally:
-            self.stats.seconds += time.perf_counter() - started
-
-    def _decode(self, unit: AccessUnit) -> list[av.VideoFrame]:
         if self.needs_keyframe and not unit.keyframe:
             return []
         try:
@@ -81,13 +72,6 @@ class AudioDecoder:
 
     def decode(self, unit: AccessUnit) -> list[np.ndarray]:
         """Arrays of shape (samples, 2), values -1 to 1; none if the unit cannot be decoded."""
-        started = time.perf_counter()
-        try:
-            return self._decode(unit)
-        finally:
-            self.stats.seconds += time.perf_counter() - started
-
-    def _decode(self, unit: AccessUnit) -> list[np.ndarray]:
         try:
             if self._context is None:
                 self._context = self._open(unit.codec.name)

@@ -172,15 +172,6 @@ class Stage:
         ids = (cell.show.participant_id for cell in self._cells if isinstance(cell.show, Camera | Share))
         return tuple(dict.fromkeys(ids))
 
-    def sizes(self) -> dict[str, tuple[int, int]]:
-        """How large each wanted track is shown."""
-        wanted = self.wanted_tracks()
-        return {
-            tile.source.track_id: (tile.rect.width, tile.rect.height)
-            for tile in self._tiles.values()
-            if tile.source and tile.source.track_id in wanted
-        }
-
     def take_warnings(self) -> list[str]:
         """What could not be shown, in words; emptied by the call."""
         warnings, self._warnings = self._warnings, []

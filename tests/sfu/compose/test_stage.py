@@ -181,8 +181,6 @@ def test_only_who_is_shown_is_wanted() -> None:
     made.set_speakers("p5", ("p5",), 1)
     assert made.shown() == ("p0", "p1", "p2", "p5")
     assert made.wanted_tracks() == {"c0", "c1", "c2", "c5"}
-    assert set(made.sizes()) == made.wanted_tracks()
-    assert set(made.sizes().values()) == {(rects(made)[0].width, rects(made)[0].height)}
 
 
 def test_who_leaves_is_gone() -> None:
