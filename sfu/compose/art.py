@@ -167,7 +167,6 @@ def text_box(show: ShowText, width: int, height: int, radius: int, short_side: i
     for words in lines:
         written = Image.fromarray(text.render(words, size, rgb(show.color), room))
         x = {"left": pad, "center": (width - written.width) // 2, "right": width - pad - written.width}[show.align]
-        x = max(x, 0)  # a box narrower than its margins
         if written.width:
             # A line higher than its box is cut at both ends.
             top = max(-y, 0)
