@@ -112,3 +112,15 @@ test("who of the others spoke last is the main one; a pause or one's own voice m
   assert.deepEqual(seen, [["speaker-changed", "bob"], ["main", "bob"], ["speaker-changed", null], ["speaker-changed", "me"]]);
   assert.equal(made.activeSpeakerId, "me");
 });
+
+test("what failed is an error, and the state without it", () => {
+  const { made, seen, receive } = room();
+  const errors = [];
+  made.on("error", ({ code, name, message }) => errors.push([code, name, message]));
+  receive("recording-state-changed", STARTED);
+  const error = { code: 5001, name: "RECORDING_FAILED", message: "nothing was recorded: no media came" };
+  receive("recording-state-changed", { status: "RECORDING_STOPPED", recordings: [], error });
+  receive("recording-state-changed", { status: "RECORDING_STOPPED", recordings: [] });
+  assert.deepEqual(errors, [[5001, "RECORDING_FAILED", error.message]]);
+  assert.deepEqual(seen.map(([, { status }]) => status), ["RECORDING_STARTED", "RECORDING_STOPPED"]);
+});

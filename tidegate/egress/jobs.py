@@ -9,6 +9,7 @@ from typing import Any
 from sfu.io.udp import MediaServer
 from sfu.meeting.events import ParticipantLeft
 from sfu.meeting.participant import CloseReason
+from sfu.meeting.refusals import Refusal
 from sfu.meeting.room import Room
 from tidegate.egress import names
 from tidegate.egress.broadcasts import BroadcastJob
@@ -21,6 +22,8 @@ GATE_PATIENCE = 900.0  # seconds that `session-ended` waits for files that canno
 # The states of the reference, which has one for a room: the earliest in this order that any job is in.
 RECORDING_STATUS = {RECORDING: "STARTED", STARTING: "STARTING", STOPPING: "STOPPING"}
 LIVESTREAM_STATUS = {LIVE: "STARTED", STARTING: "STARTING", STOPPING: "STOPPING"}
+
+FAILURES = {"recording": Refusal.RECORDING_FAILED, "livestream": Refusal.LIVESTREAM_FAILED}
 
 
 class JobBook:
@@ -126,7 +129,11 @@ class JobBook:
         status = next((word for state, word in statuses.items() if state in states), "STOPPED")
         if status == "STOPPED" and name not in room.state.values:
             return
-        value = {"status": f"{name.upper()}_{status}", f"{name}s": [wire(job) for job in shown]}
+        value: dict[str, Any] = {"status": f"{name.upper()}_{status}", f"{name}s": [wire(job) for job in shown]}
+        failed = [job for job in jobs if job.state == FAILED and job.row.error]
+        if failed:  # told once: the job leaves the book right after
+            refusal = FAILURES[name]
+            value["error"] = {"code": refusal.value, "name": refusal.name, "message": failed[-1].row.error}
         self._server.conference.set_room_state(room.room_id, name, value, now=self._server.now())
         self._server.pump()
 

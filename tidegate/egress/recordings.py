@@ -109,7 +109,9 @@ class RecordingJob:
         except OSError as error:
             log.error("the files of %s cannot be noted: %s", self.id, error.strerror)
         gaps = [{"start": int(begin * 1000), "end": int(until * 1000)} for begin, until in outcome.gaps]
-        await self.process(end=self.plane.wall_ms(), gaps=gaps, error=outcome.error or self.reason)
+        ends = [int((made.info.start + made.info.duration) * 1000) for made in outcome.files if made.info.start]
+        end = max(ends, default=self.plane.wall_ms())
+        await self.process(end=end, gaps=gaps, error=outcome.error or self.reason)
         tell()
         await self.finish(outcome, before_end)
         tell()

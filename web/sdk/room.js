@@ -4,7 +4,7 @@
  */
 
 import { Emitter } from "./emitter.js";
-import { sdkError } from "./errors.js";
+import { TidegateError, sdkError } from "./errors.js";
 
 // A worker process begins, and on a busy machine waits for its turn; the answer comes when it runs.
 const START_TIMEOUT_MS = 60000;
@@ -108,6 +108,8 @@ export class Room extends Emitter {
 
   /** For the SDK's own use. @param {string} name `recording` or `livestream` @param {any} value */
   changeState(name, value) {
+    const error = value?.error;
+    if (error) this.emit("error", new TidegateError(error.code, error.name, error.message));
     if (this.#take(name, value)) this.#tellState(name);
   }
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from sfu.compose.messages import Failed
+from sfu.meeting.events import RoomStateChanged
 from sfu.meeting.participant import CloseReason
 from tests.support.egress_plane import ROOM, eventually
 from tidegate.egress import jobs
@@ -54,3 +56,15 @@ async def test_the_room_sees_what_is_recorded_and_not_what_was_recorded_before_i
     assert scene.server.conference.rooms[ROOM].state.values == {}
     worker.finish()
     await scene.ended(row.id)
+
+
+async def test_the_room_hears_why_a_recording_failed(scene):
+    told = []
+    scene.server.listeners.append(lambda event: told.append(event) if isinstance(event, RoomStateChanged) else None)
+    row, worker = await scene.recording()
+    worker.report(Failed("there is no such encoder"))
+    worker.end("failed")
+    await scene.ended(row.id)
+    errors = [event.value["error"] for event in told if event.value and "error" in event.value]
+    assert errors == [{"code": 5001, "name": "RECORDING_FAILED", "message": "there is no such encoder"}]
+    assert "error" not in scene.server.conference.rooms[ROOM].state.values["recording"]
