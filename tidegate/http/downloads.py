@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import re
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -23,16 +24,19 @@ from tidegate.storage.ports import disposition
 from tidegate.store import Recording, Transcoding
 from tidegate.store.media_models import ENDED_STATES
 
+ONE_RANGE = re.compile(r"bytes=([0-9]+-[0-9]*|-[0-9]+)$")
 REDIRECT_SECONDS = 3600.0  # of the object store's own link: long enough to begin with; a player asks ours again
 
 
 class RangedFile(web.FileResponse):
-    """aiohttp's, which knows If-Range with a date only: an entity tag that is not the file's must give the whole file."""
+    """aiohttp's, which refuses ranges that it does not know, and knows If-Range with a date only: both give the whole file."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        condition = request.headers.get(hdrs.IF_RANGE)
-        if condition is not None and not await self._holds(condition):
-            # RFC 9110 section 13.1.5: if it is false, "the recipient MUST ignore the Range header field".
+        wanted, condition = request.headers.get(hdrs.RANGE), request.headers.get(hdrs.IF_RANGE)
+        # RFC 9110 section 14.2: "MUST ignore a Range header field that contains a range unit it does not understand". Several
+        # ranges at once MAY be ignored too. Section 13.1.5: if If-Range is false, "MUST ignore the Range header field".
+        is_known = wanted is None or ONE_RANGE.match(wanted.strip()) is not None
+        if not is_known or (condition is not None and not await self._holds(condition)):
             headers = request.headers.copy()
             headers.popall(hdrs.RANGE, None)
             request = request.clone(headers=headers)

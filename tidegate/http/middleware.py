@@ -21,8 +21,11 @@ ORIGIN_REFUSED = web.RequestKey("origin_refused", bool)
 OPEN_PATHS = ("/v1/", "/v2/", "/sdk/", "/hls/")  # for pages of other origins; the console's cookie is not sent there
 PREFLIGHT_SECONDS = "86400"
 ALLOWED_METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
-ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, X-Request-Id"
-EXPOSED_HEADERS = "Location, ETag, Link, Retry-After, X-Request-Id, Accept-Patch, Accept-Post, Idempotency-Replayed"
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, Range, X-Request-Id"
+EXPOSED_HEADERS = (
+    "Location, ETag, Link, Retry-After, X-Request-Id, Accept-Patch, Accept-Post, Idempotency-Replayed, "
+    "Accept-Ranges, Content-Range, Content-Disposition"  # a player that reads a file in parts needs them
+)
 CALLERS_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -47,6 +47,18 @@ async def test_ranges(api, link, wanted, first, last):
     assert body == CONTENT[first : last + 1]
 
 
+@pytest.mark.parametrize("wanted", ["items=0-9", "bytes=0-1,5-6", "bytes=-", "bytes=a-b", "bytes", "bytes=0-9x"])
+async def test_ranges_that_we_do_not_know_give_the_whole_file(api, link, wanted):
+    status, body, headers = await get(api, link, Range=wanted)
+    assert (status, body) == (200, CONTENT) and "Content-Range" not in headers
+
+
+async def test_pages_of_other_origins_can_read_in_parts(api, link):
+    _, _, headers = await get(api, link, Range="bytes=0-9", Origin="https://app.example")
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert {"Content-Range", "Accept-Ranges", "ETag"} <= set(headers["Access-Control-Expose-Headers"].split(", "))
+
+
 @pytest.mark.parametrize("wanted", ["1024000-", "99999999-"])
 async def test_what_cannot_be_satisfied(api, link, wanted):
     status, _, headers = await get(api, link, Range=f"bytes={wanted}")
