@@ -112,7 +112,7 @@ class Renderer:
             "size": entry.get("size", 0),
             "type": "audio" if entry.get("kind") == "audio" else "video",
             "userStorage": bool(entry.get("uploaded")),
-            "start": iso_or_none(entry.get("start")),
+            "start": iso_or_none(entry.get("start") or None),  # 0: a merge has a time of its own
             "createdAt": iso(row.updated_at if row.end is None else row.end),
         }
 

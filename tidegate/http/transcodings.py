@@ -6,14 +6,14 @@ from typing import Any
 
 from media.errors import PeerError
 from tidegate.egress.requests import MergePart, MergeRequest
-from tidegate.http import answers, media, media_answers
+from tidegate.http import answers, media, media_answers, render
 from tidegate.http import models as base_models
 from tidegate.http import recording_models as models
 from tidegate.http.endpoint import Call, Endpoint
 from tidegate.http.media_render import Renderer
 from tidegate.http.problem import Problem, not_found, unsupported
 from tidegate.http.sessions import find_session
-from tidegate.store import Recording, Transcoding
+from tidegate.store import Page, Recording, Transcoding
 from tidegate.store.media_models import ENDED_STATES, PARTICIPANT, TRACK
 
 NEEDS = ("record",)
@@ -44,14 +44,16 @@ async def _merge(call: Call, task: Any, **more: Any) -> Transcoding:
     rows = await _recordings(call, call.body.recording_ids)
     parts = [part for index, row in enumerate(rows) for part in parts_of(row, f"recordingIds[{index}]")]
     first = rows[0]
+    # What is of several rooms is nobody's who has a token for one of them only.
+    is_of_one_room = len({row.room_id for row in rows}) == 1
     sessions = {row.session_id for row in rows}
     request = MergeRequest(
         project_id=first.project_id,
         task=task,
         parts=tuple(parts),
         file_format="mp4",
-        room_id=first.room_id,
-        custom_room_id=first.custom_room_id,
+        room_id=first.room_id if is_of_one_room else None,
+        custom_room_id=first.custom_room_id if is_of_one_room else None,
         session_id=first.session_id if len(sessions) == 1 else None,
         webhook_url=call.body.webhook_url,
         **more,
@@ -124,6 +126,8 @@ def _make_list(tasks: tuple[str, ...]) -> Any:
     async def list_transcodings(call: Call) -> dict[str, Any]:
         _require_anybody(call)
         wanted = await media.list_filter(call)
+        if getattr(call.query, "hls_id", None) is not None:
+            return render.page(Page([], call.query.page, call.query.per_page, 0), lambda row: row)
         state = getattr(call.query, "status", None)
         rows = await call.context.store.transcodings.list(call.who.project_id, tasks=tasks, state=state, **wanted)
         return await media.render_page(call, rows, Renderer.transcoding)

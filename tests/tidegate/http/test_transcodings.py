@@ -40,6 +40,30 @@ async def test_meetings_one_after_the_other(api, room):
     await api.call("POST", f"/v2/transcodings/{said['id']}/cancel", status=409)
 
 
+async def test_a_merge_of_several_rooms_is_of_none(api, room):
+    """A token for one of the rooms would see the others with it."""
+    await api.room("other")
+    ids = [await recorded(api, "", {"roomId": name}) for name in ("standup", "other")]
+    said = await api.call("POST", "/v2/transcodings/merge", json={"recordingIds": ids})
+    shown = said["transcoding"]
+    assert (shown["roomId"], shown["customRoomId"], shown["links"]) == (None, None, {})
+    for token in (api.token(roomId="standup"), api.token(roomId="other")):
+        await api.call("GET", f"/v2/transcodings/{said['id']}", token=token, status=403)
+        assert (await api.call("GET", "/v2/transcodings", token=token))["data"] == []
+    assert (await api.call("GET", "/v2/transcodings"))["data"] == [shown]
+    assert (await api.call("GET", "/v2/transcodings?hlsId=some"))["data"] == []
+
+
+async def test_a_merged_file_has_no_time_of_day(api, room):
+    ids = [await recorded(api, "", {}) for _ in range(2)]
+    said = await api.call("POST", "/v2/transcodings/merge", json={"recordingIds": ids})
+    merged = {"name": "a.mp4", "path": "a.mp4", "size": 1, "duration": 1.0, "kind": "audio-video", "start": 0}
+    async with api.store.transcodings.transaction() as tx:
+        await api.store.transcodings.update(tx, said["id"], state="completed", files=[merged])
+    (file,) = (await api.call("GET", f"/v2/transcodings/{said['id']}"))["files"]
+    assert file["start"] is None and file["fileUrl"] is not None
+
+
 async def test_composites_side_by_side(api, room):
     ids = [await recorded(api, "composite/", {}) for _ in range(2)]
     said = await api.call("POST", "/v2/transcodings/merge", json={"recordingIds": ids, "task": "composite-merge"})
