@@ -15,7 +15,7 @@ from tidegate.http.endpoint import Call, Endpoint
 from tidegate.http.media_render import Renderer
 from tidegate.http.problem import Problem, not_found
 from tidegate.store import Broadcast
-from tidegate.store.media_models import ENDED_STATES
+from tidegate.store.media_models import LIVE, STARTING
 
 NEEDS = ("broadcast",)
 ONE = "livestream"
@@ -61,7 +61,7 @@ async def _find(call: Call) -> Broadcast:
 
 async def _find_running(call: Call) -> Broadcast:
     row = await _find(call)
-    if row.state in ENDED_STATES:
+    if row.state not in (STARTING, LIVE):
         raise Problem(409, "the livestream has ended")
     return row
 

@@ -117,6 +117,7 @@ class LookConfig(Body):
 class CompositionConfig(LookConfig):
     """How a composition looks; reference section 2.3."""
 
+    unsupported_values: ClassVar[dict[str, dict[str, str]]] = {"quality": {"ultra": "high is the largest"}}
     mode: Literal["video-and-audio", "audio"] = "video-and-audio"
     quality: Literal["low", "med", "high"] = "med"
     orientation: Literal["landscape", "portrait"] = "landscape"

@@ -104,7 +104,7 @@ def from_validation(error: ValidationError) -> Problem:
     details = error.errors(include_url=False, include_context=True, include_input=False)
     missing = [item for item in details if item["type"] == UNSUPPORTED]
     if missing:
-        errors = [(_path_of(item), item["msg"]) for item in missing]
+        errors = [(_path_of(item), f"{_path_of(item)} is not supported: {item['ctx']['why']}") for item in missing]
         return Problem(501, errors[0][1], errors=errors)
     errors = [(_path_of(item), _words(item["msg"])) for item in details]
     path, message = errors[0]
@@ -126,5 +126,7 @@ def join_path(parts: Iterable[str | int]) -> str:
 
 
 def _words(message: str) -> str:
-    """Pydantic's words without its prefix for errors of our own validators."""
+    """Pydantic's words without its prefix for errors of our own validators, and without names of our classes."""
+    if message.startswith("Input should be a valid dictionary"):
+        return "must be an object"
     return message.removeprefix("Value error, ")

@@ -189,18 +189,20 @@ class StopComposite(WithIdentifiers, Body):
 # Lists
 
 
-class ListRecordings(Paged):
-    room_id: Identifier | None = None
-    session_id: Identifier | None = None
-    participant_id: Identifier | None = None
-    query: Annotated[Identifier | None, Field(description="An id, roomId, customRoomId or sessionId.")] = None
-    with_transcription: Annotated[bool | None, Field(description="Accepted: none has a transcription.")] = None
-
-
 class ListComposed(Paged):
     room_id: Identifier | None = None
     session_id: Identifier | None = None
     query: Annotated[Identifier | None, Field(description="An id, roomId, customRoomId or sessionId.")] = None
+
+
+class ListComposedRecordings(ListComposed):
+    with_transcription: Annotated[bool | None, Field(description="Accepted: none has a transcription.")] = None
+
+
+class ListRecordings(ListComposedRecordings):
+    """Of participants and tracks."""
+
+    participant_id: Identifier | None = None
 
 
 # Broadcasts
@@ -301,7 +303,7 @@ class StartMeetingMerge(Body):
 class ListTranscodings(Paged):
     room_id: Identifier | None = None
     session_id: Identifier | None = None
-    hls_id: Annotated[Identifier | None, Field(description="Accepted: nothing is made of HLS.")] = None
+    hls_id: Annotated[Identifier | None, Field(description="Nothing is made of HLS: nothing is found.")] = None
     status: Literal["pending", "processing", "completed", "failed", "cancelled"] | None = None
 
 

@@ -18,7 +18,7 @@ from tidegate.http.media_render import Renderer
 from tidegate.http.problem import Problem, not_found
 from tidegate.storage import retention
 from tidegate.store import Recording
-from tidegate.store.media_models import COMPOSITE, ENDED_STATES, ROOM
+from tidegate.store.media_models import COMPOSITE, ENDED_STATES, PARTICIPANT, RECORDING, ROOM, STARTING, TRACK
 
 log = logging.getLogger("tidegate.http")
 
@@ -78,15 +78,14 @@ async def stop_composite(call: Call) -> dict[str, Any]:
 
 def make_list(kind: str, how: Callable[[Renderer, Any], dict[str, Any]]) -> Callable[[Call], Awaitable[Any]]:
     async def list_recordings(call: Call) -> dict[str, Any]:
-        query: models.ListRecordings = call.query
         wanted = await media.list_filter(call)
-        people = {name for name in (query.participant_id, call.who.participant_id) if name is not None}
-        if kind in (ROOM, COMPOSITE):
-            people = {query.participant_id} - {None}
+        people: set[str | None] = set()
+        if kind in (PARTICIPANT, TRACK):
+            people = {call.query.participant_id, call.who.participant_id} - {None}
         if len(people) > 1:
             people = {""}  # a token for one participant sees nothing of another
         rows = await call.context.store.recordings.list(
-            call.who.project_id, kind=kind, participant_id=next(iter(people), None), query=query.query, **wanted
+            call.who.project_id, kind=kind, participant_id=next(iter(people), None), query=call.query.query, **wanted
         )
         return await media.render_page(call, rows, how)
 
@@ -112,7 +111,7 @@ def make_delete(kind: str) -> Callable[[Call], Awaitable[Any]]:
     async def delete(call: Call) -> dict[str, Any]:
         row = await find(call, kind)
         if row.state not in ENDED_STATES:
-            raise Problem(409, f"the recording is {row.state}: stop it, and delete it once it is whole")
+            raise Problem(409, f"the recording is {row.state}: it can be deleted once it has ended")
         recordings = call.context.store.recordings
         async with recordings.transaction() as tx:
             gone = await recordings.delete(tx, row.id)
@@ -128,14 +127,14 @@ async def change(call: Call) -> dict[str, Any]:
     row = await find(call, None)
     if row.kind not in (ROOM, COMPOSITE):
         raise Problem(409, "a recording of a participant or track has no layout")
-    if row.state in ENDED_STATES or row.state == "processing":
+    if row.state not in (STARTING, RECORDING):
         raise Problem(409, "the recording has ended")
     changed = await call.context.egress.update_composition(row.id, composition.patch(call.body.config, row.config))
     return await media.render_one(call, changed, Renderer.recording)
 
 
 TAG = "Recordings"
-LIST = {"query": models.ListRecordings, "needs": NEEDS, "answer": answers.Page[media_answers.Recording]}
+LIST = {"query": models.ListComposedRecordings, "needs": NEEDS, "answer": answers.Page[media_answers.Recording]}
 GET = {"needs": NEEDS, "answer": media_answers.Recording}
 DELETE = {"needs": NEEDS, "answer": media_answers.Deleted}
 COMMAND = {"needs": NEEDS, "answer": media_answers.RecordingChanged}

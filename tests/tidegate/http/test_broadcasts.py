@@ -61,10 +61,11 @@ async def test_targets_come_and_go_while_it_is_live(api, room):
     assert [output["id"] for output in shown["outputs"]] == ["out1"]
     await api.call("DELETE", f"{address}/outputs/out0", status=404)
     row_id = address.rpartition("/")[2]
-    async with api.store.broadcasts.transaction() as tx:
-        await api.store.broadcasts.update(tx, row_id, state="stopped")
-    for method, path, body in (("POST", "/outputs", TARGET), ("DELETE", "/outputs/out1", {}), ("PATCH", "", {"config": {}})):
-        assert "ended" in (await api.call(method, address + path, json=body, status=409))["message"]
+    for state in ("stopping", "stopped"):
+        async with api.store.broadcasts.transaction() as tx:
+            await api.store.broadcasts.update(tx, row_id, state=state)
+        for method, path, body in (("POST", "/outputs", TARGET), ("DELETE", "/outputs/out1", {}), ("PATCH", "", {"config": {}})):
+            assert "ended" in (await api.call(method, address + path, json=body, status=409))["message"]
 
 
 async def test_change_the_picture(api, room):

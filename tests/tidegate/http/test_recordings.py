@@ -135,7 +135,7 @@ async def test_everything_about_the_picture(api, room):
         ({"roomId": "standup", "awsDirPath": "a" * 129}, "awsDirPath"),
         ({"roomId": "standup", "awsDirPath": "a", "dirPath": "b"}, "dirPath"),
         ({"roomId": "standup", "preSignedUrl": "file:///etc/passwd"}, "preSignedUrl"),
-        ({"roomId": "standup", "config": {"quality": "ultra"}}, "config.quality"),
+        ({"roomId": "standup", "config": {"quality": "huge"}}, "config.quality"),
         ({"roomId": "standup", "config": {"fps": 100}}, "config.fps"),
         ({"roomId": "standup", "config": {"layout": {"type": "STAR"}}}, "config.layout.type"),
         ({"roomId": "standup", "config": {"layout": {"gridSize": 26}}}, "config.layout.gridSize"),
@@ -164,12 +164,14 @@ async def test_mistakes_are_named_by_path(api, room, body, path):
         ({"onFailure": {"action": "close-room"}}, "onFailure"),
         ({"resourceId": "r"}, "resourceId"),
         ({"fileFormat": "m3u8"}, "fileFormat"),
+        ({"config": {"quality": "ultra"}}, "config.quality"),
         ({"config": {"background": {"imageUrl": "https://a.example/a.png"}}}, "config.background.imageUrl"),
     ],
 )
 async def test_what_there_is_not_is_refused_by_name(api, room, body, path):
     problem = await api.call("POST", "/v2/recordings/start", json={"roomId": "standup", **body}, status=501)
     assert [error["path"] for error in problem["errors"]] == [path]
+    assert problem["message"].startswith(f"{path} is not supported: ")
     assert api.egress.calls == []
 
 
@@ -221,15 +223,23 @@ async def test_changes_that_cannot_be(api, room, config, path):
     said = await start(api)
     problem = await api.call("PATCH", f"/v2/recordings/{said['id']}", json={"config": config}, status=400)
     assert [error["path"] for error in problem["errors"]] == [path]
-    await api.egress.finish(said["id"], b"film")
     body = {"config": {"theme": "DARK"}}
-    assert "ended" in (await api.call("PATCH", f"/v2/recordings/{said['id']}", json=body, status=409))["message"]
+    for state in ("stopping", "processing", "stopped"):
+        async with api.store.recordings.transaction() as tx:
+            await api.store.recordings.update(tx, said["id"], state=state)
+        assert "ended" in (await api.call("PATCH", f"/v2/recordings/{said['id']}", json=body, status=409))["message"]
+
+
+@pytest.mark.parametrize("body", ["[]", "null", "5"])
+async def test_a_body_that_is_no_object(api, body):
+    headers = {"Content-Type": "application/json"}
+    assert (await api.call("POST", "/v2/recordings/start", data=body, headers=headers, status=400))["message"] == "must be an object"
 
 
 async def test_delete(api, room, tmp_path):
     said = await start(api)
     address = f"/v2/recordings/{said['id']}"
-    assert "stop it" in (await api.call("DELETE", address, status=409))["message"]
+    assert "once it has ended" in (await api.call("DELETE", address, status=409))["message"]
     row = await api.egress.finish(said["id"], b"film", timeline=b"{}")
     url = (await api.call("GET", address))["file"]["fileUrl"]
     kept = api.context.storage.local_path(row.files[0]["path"])
@@ -257,6 +267,9 @@ async def test_lists_hold_one_kind_each_and_are_filtered(api, room):
     assert await listed("/v2/recordings/composite") == [composite["recordingId"]]
     page = await api.call("GET", "/v2/recordings?perPage=1&page=2")
     assert page["pageInfo"] == {"currentPage": 2, "perPage": 1, "lastPage": 2, "total": 2} and len(page["data"]) == 1
+    assert await listed("/v2/recordings?withTranscription=false") == await listed("/v2/recordings")
+    for path in ("", "/composite"):  # what is of many is not looked for by one of them
+        await api.call("GET", f"/v2/recordings{path}?participantId=ann", status=400)
     await api.call("GET", f"/v2/recordings/composite/{ids['other']}", status=404)
     await api.call("GET", f"/v2/recordings/{composite['id']}", status=404)
 
