@@ -300,9 +300,12 @@ class StartMeetingMerge(Body):
     presigned_output_url: UploadUrl | None = None
 
 
-class ListTranscodings(Paged):
+class ListMerges(Paged):
     room_id: Identifier | None = None
     session_id: Identifier | None = None
+
+
+class ListTranscodings(ListMerges):
     hls_id: Annotated[Identifier | None, Field(description="Nothing is made of HLS: nothing is found.")] = None
     status: Literal["pending", "processing", "completed", "failed", "cancelled"] | None = None
 

@@ -175,7 +175,7 @@ STEREO_ROOT = "/v2/recordings/participant/merge"
 STEREO_ENDPOINTS = (
     Endpoint("POST", STEREO_ROOT, merge_stereo, "Merge recordings of participants into left and right", TAG,
              body=models.StartStereoMerge, needs=NEEDS, answer=media_answers.StereoMerge),
-    Endpoint("GET", STEREO_ROOT, _make_list((STEREO,)), "Stereo merges, newest first", TAG, query=models.ListComposed,
+    Endpoint("GET", STEREO_ROOT, _make_list((STEREO,)), "Stereo merges, newest first", TAG, query=models.ListMerges,
              needs=NEEDS, answer=PAGE),
     Endpoint("GET", f"{STEREO_ROOT}/{{transcodingId}}", get_stereo, "A stereo merge", TAG, needs=NEEDS,
              answer=media_answers.Transcoding),

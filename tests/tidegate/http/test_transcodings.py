@@ -88,6 +88,7 @@ async def test_stereo(api, room):
     assert (request.task, request.directory) == ("stereo-merge", "stereo")
     assert (await api.call("GET", f"/v2/recordings/participant/merge/{said['id']}")) == said["recording"]
     assert (await api.call("GET", f"/v2/recordings/participant/merge?sessionId={SESSION}"))["data"] == [said["recording"]]
+    await api.call("GET", "/v2/recordings/participant/merge?query=standup", status=400)
     body["channel2"] = [{"participantId": "carol"}]
     problem = await api.call("POST", "/v2/recordings/participant/merge", json=body, status=404)
     assert "channel2[0]" in problem["message"]
