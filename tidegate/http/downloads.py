@@ -24,7 +24,7 @@ from tidegate.storage.ports import disposition
 from tidegate.store import Recording, Transcoding
 from tidegate.store.media_models import ENDED_STATES
 
-ONE_RANGE = re.compile(r"bytes=([0-9]+-[0-9]*|-[0-9]+)$")
+ONE_RANGE = re.compile(r"bytes=([0-9]+-[0-9]*|-0*[1-9][0-9]*)$")
 REDIRECT_SECONDS = 3600.0  # of the object store's own link: long enough to begin with; a player asks ours again
 
 
@@ -67,7 +67,8 @@ async def download(call: Call) -> web.StreamResponse:
     if kept is not None:
         return await _serve(call, kept, name)
     try:
-        address = await storage.url(path, REDIRECT_SECONDS)
+        method = "HEAD" if call.request.method == "HEAD" else "GET"
+        address = await storage.url(path, REDIRECT_SECONDS, method=method)
     except StorageError as error:
         raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
     if address is None:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from media.errors import ConfigError
@@ -44,7 +44,7 @@ class DiskStorage:
     async def delete(self, path: str) -> None:
         await self._in_thread(self._delete, path)
 
-    async def url(self, path: str, expires: float) -> str | None:
+    async def url(self, path: str, expires: float, *, method: Literal["GET", "HEAD"] = "GET") -> str | None:
         return None
 
     def local_path(self, path: str) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import quote
 
 from media.errors import PeerError
@@ -67,8 +67,11 @@ class Storage(Protocol):
         """Forget a file; one that is not there is no error."""
         ...
 
-    async def url(self, path: str, expires: float) -> str | None:
-        """An address that anybody can read the file from for so many seconds; None where only this node has it."""
+    async def url(self, path: str, expires: float, *, method: Literal["GET", "HEAD"] = "GET") -> str | None:
+        """An address that anybody can read the file from for so many seconds; None where only this node has it.
+
+        It is good for one method, GET or HEAD: the method is signed too.
+        """
         ...
 
     def local_path(self, path: str) -> Path | None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import obstore
@@ -110,9 +110,9 @@ class ObjectStorage:
         with suppress(FileNotFoundError):
             await _said(obstore.delete_async(self._store, str(checked(path))))
 
-    async def url(self, path: str, expires: float) -> str | None:
+    async def url(self, path: str, expires: float, *, method: Literal["GET", "HEAD"] = "GET") -> str | None:
         seconds = timedelta(seconds=min(expires, LONGEST_URL))
-        return await _said(obstore.sign_async(self._store, "GET", str(checked(path)), seconds))
+        return await _said(obstore.sign_async(self._store, method, str(checked(path)), seconds))
 
     def local_path(self, path: str) -> Path | None:
         return None

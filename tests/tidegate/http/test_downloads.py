@@ -47,7 +47,7 @@ async def test_ranges(api, link, wanted, first, last):
     assert body == CONTENT[first : last + 1]
 
 
-@pytest.mark.parametrize("wanted", ["items=0-9", "bytes=0-1,5-6", "bytes=-", "bytes=a-b", "bytes", "bytes=0-9x"])
+@pytest.mark.parametrize("wanted", ["items=0-9", "bytes=0-1,5-6", "bytes=-", "bytes=-0", "bytes=a-b", "bytes", "bytes=0-9x"])
 async def test_ranges_that_we_do_not_know_give_the_whole_file(api, link, wanted):
     status, body, headers = await get(api, link, Range=wanted)
     assert (status, body) == (200, CONTENT) and "Content-Range" not in headers
@@ -142,9 +142,11 @@ async def test_what_is_elsewhere_is_redirected_to(api, link):
         def local_path(self, path):
             return None
 
-        async def url(self, path, expires):
-            return f"https://bucket.example/{path}?for={int(expires)}"
+        async def url(self, path, expires, *, method):
+            return f"https://bucket.example/{path}?for={int(expires)}&method={method}"
 
     api.context.storage = Elsewhere()
     status, _, headers = await get(api, link)
     assert status == 302 and headers["Location"].startswith("https://bucket.example/") and headers["Cache-Control"] == "no-store"
+    assert headers["Location"].endswith("method=GET")
+    assert (await get(api, link, "HEAD"))[2]["Location"].endswith("method=HEAD"), "a store's address is signed for a method"

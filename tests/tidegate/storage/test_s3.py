@@ -58,6 +58,8 @@ async def test_a_file_goes_there_and_comes_back(storage, film, tmp_path):
     assert "some/prefix/rooms" in url
     assert await read(url) == (200, CONTENT, "video/mp4")
     assert (await read(url, Range="bytes=10-19"))[:2] == (206, CONTENT[10:20])
+    async with aiohttp.ClientSession() as http, http.head(await storage.url(PATH, 60, method="HEAD")) as answer:
+        assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(CONTENT)))
     copy = tmp_path / "copy.mp4"
     await storage.fetch(PATH, copy)
     assert copy.read_bytes() == CONTENT
