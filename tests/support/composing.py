@@ -148,13 +148,17 @@ def _left(frame: av.AudioFrame) -> np.ndarray:
 def beep_times(path: Path, hertz: float = BEEP_HZ, level: float = 0.1) -> list[float]:
     """When a tone begins, within 2 ms."""
     begin, samples = sound(path)
+    return [begin + start / 48_000 for start in tone_starts(samples, hertz, level)]
+
+
+def tone_starts(samples: np.ndarray, hertz: float, level: float = 0.1) -> list[int]:
+    """At which samples a tone begins, within 96 of them."""
     window = 96
     count = len(samples) // window
-    times = np.arange(count * window) / 48_000
-    mixed = (samples[: count * window] * np.exp(-2j * np.pi * hertz * times)).reshape(count, window)
-    loud = 2 * np.abs(mixed.mean(axis=1)) > level
+    cycle = np.exp(-2j * np.pi * hertz * np.arange(window) / 48_000)
+    loud = 2 * np.abs(samples[: count * window].reshape(count, window) @ cycle) > level * window
     starts = np.flatnonzero(loud & ~np.r_[False, loud[:-1]])
-    return [begin + float(start) * window / 48_000 for start in starts]
+    return [int(start) * window for start in starts]
 
 
 def flash_times(path: Path, x: float, y: float, level: int = 190) -> list[float]:

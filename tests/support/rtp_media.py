@@ -151,6 +151,7 @@ class Sender:
     skew: float = 0.0
     latency: float = 0.02
     jitter: float = 0.0
+    report_every: float = REPORT_EVERY
     sequence: int = 65_500  # wraps soon
     timestamp: int = 0xFFFF_0000
     muted: bool = False
@@ -170,7 +171,7 @@ class Sender:
             own = unit.at * (1 + self.skew)  # seconds of the sender's clock
             rtp_time = (self.timestamp + round(own * rate)) & 0xFFFF_FFFF
             if unit.at >= next_report:
-                next_report = unit.at + REPORT_EVERY
+                next_report = unit.at + self.report_every
                 report = SenderReport(self.ssrc, wall_to_ntp(self.began + own), rtp_time, count, octets)
                 yield Packet(self.began + unit.at + self.latency, serialize_compound([report]))
             sent = self.began + unit.at + self.latency + self.random.random() * self.jitter
