@@ -32,6 +32,8 @@ from tidegate.storage.disk import DiskStorage
 from tidegate.storage.links import Links
 from tidegate.store import ApiKey, Room, RoomOptions, Store, open_store
 
+SPINS, TURNS = 200, 6000  # turns of the loop at once, then with pauses: half a minute
+
 RSA = RsaSigner(rsa.generate_private_key(public_exponent=65537, key_size=2048))
 
 
@@ -122,12 +124,12 @@ class Api:
         return await self.store.keys.create((await self.store.projects.create("other")).id)
 
 
-async def until(condition: Callable[[], bool], turns: int = 20_000) -> None:
-    """Let the loop turn until something is so; fails when it never is."""
-    for _ in range(turns):
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until something is so; fails when it never is. After the first turns other threads get theirs."""
+    for turn in range(SPINS + TURNS):
         if condition():
             return
-        await asyncio.sleep(0)
+        await asyncio.sleep(0 if turn < SPINS else 0.005)
     raise AssertionError("it did not become so")
 
 

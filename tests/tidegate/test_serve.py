@@ -148,13 +148,20 @@ def test_a_renewed_certificate_is_served_without_a_restart(tmp_path):
         assert served() == ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(cert.read_text()))
 
 
+def _heed_ctrl_c() -> None:
+    """A shell that runs the tests in the background has told its children to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_events_follow_prints_what_happens(tmp_path):
     with start_server([*TIDEGATE, "serve"], tmp_path, env=ENV) as server:
         env = ENV | {"TIDEGATE_URL": server.url, "PYTHONUNBUFFERED": "1"}
         command = [*TIDEGATE, "events", "--follow"]
-        reader = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        reader = subprocess.Popen(
+            command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_ctrl_c
+        )
         try:
-            # Events are not replayed yet, so rooms are made until the reader has heard of one.
+            # It reads from now on, so rooms are made until it has heard of one.
             heard: list[str] = []
             listener = threading.Thread(target=lambda: heard.append(reader.stdout.readline()), daemon=True)
             listener.start()
