@@ -73,10 +73,13 @@ class Screen:
 
 
 def compose(senders: list[Sender]) -> tuple[Screen, list[tuple[int, np.ndarray]]]:
-    """As `pipeline.py` does, frame by frame, where nothing is measured every sixth; sound where it is, with its position."""
+    """As `pipeline.py` does, frame by frame, where nothing is measured every twelfth (the mixer holds half a second).
+
+    Sound where it is measured, with its position.
+    """
     mixer = Mixer(WALL)
     screen = Screen([sender.track_id for sender in senders if sender.source == "webcam"])
-    intake = Intake(DELAY, WallClock(wall=WALL, now=NOW), mixer, screen, Costs())
+    intake = Intake(DELAY, WallClock(wall=WALL, now=NOW), mixer, screen, Costs(clock=lambda: 0.0))
     for sender in senders:
         intake.add(sender.added(), now=NOW)
     packets = iter(in_order(*senders))
@@ -84,7 +87,7 @@ def compose(senders: list[Sender]) -> tuple[Screen, list[tuple[int, np.ndarray]]
     heard: list[tuple[int, np.ndarray]] = []
     for frame in range(TWO_HOURS * FPS):
         second = round(frame / FPS)
-        if second not in DENSE and frame % 6:
+        if second not in DENSE and frame % 12:
             continue
         now = NOW + (frame + 0.5) / FPS + DELAY
         while packet is not None and packet.sent - WALL <= now - NOW:
