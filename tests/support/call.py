@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.support.encoded import OPUS, VP8, OpusEncoder, Track, VideoEncoder
 
 WALL = 1_750_000_000.0
 PATH = 0.03  # seconds from capture to arrival
+BLACK = 40  # brighter than black, darker than any picture here
 
 
 class Camera:
@@ -171,3 +173,12 @@ def level(samples: np.ndarray, start: float, stop: float) -> float:
     """Root mean square between two times."""
     part = samples[round(start * 48_000) : round(stop * 48_000)]
     return float(np.sqrt(np.mean(part**2))) if len(part) else 0.0
+
+
+def ffprobe(path: Path) -> dict[str, str]:
+    """What another reader says of a file; it must have nothing to complain of."""
+    entries = "format=duration:stream=codec_name,width"
+    command = ["ffprobe", "-v", "error", "-show_entries", entries, "-of", "flat", str(path)]
+    out = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert not out.stderr
+    return dict(line.split("=", 1) for line in out.stdout.replace('"', "").splitlines())
