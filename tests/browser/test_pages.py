@@ -91,6 +91,7 @@ async def test_on_a_phone_everything_is_within_reach(server):
         await join(browser, address, "Bob")
         await expect_people(ada, 2)
         assert await ada.evaluate("document.documentElement.scrollWidth") <= 360
+        assert await ada.evaluate("document.documentElement.scrollHeight") <= 740
         for control in await ada.locator(".controls .control:visible").all():
             box = await control.bounding_box()
             assert box and box["x"] >= 0 and box["x"] + box["width"] <= 360 and box["y"] + box["height"] <= 740

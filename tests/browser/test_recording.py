@@ -191,6 +191,8 @@ async def test_on_a_phone_recording_is_within_reach_and_everything_fits(server):
         for section in ("Recordings", "Broadcasts", "Webhooks"):
             console = await open_console(browser, server.url, section, **PHONE)
             assert await console.page.evaluate("document.documentElement.scrollWidth") <= 360
+            current = await console.page.locator("#sections a[aria-current]").bounding_box()
+            assert current and current["x"] >= 0 and current["x"] + current["width"] <= 360
             assert await axe(console.page) == []
         await ada.assert_clean()
 

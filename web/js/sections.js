@@ -46,8 +46,10 @@ export class Sections {
     this.#shown = name;
     for (const each of NAMES) byId(`section-${each}`).hidden = each !== name;
     for (const link of byId("sections").querySelectorAll("a")) {
-      if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
+      if (link.hash === `#${name}`) {
+        link.setAttribute("aria-current", "page");
+        link.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone the row may be wider than the window
+      } else link.removeAttribute("aria-current");
     }
     document.title = name === "meet" ? t("start.title") : t("console.title", { section: t(`console.${name}`) });
     await this.#parts[name]?.show(rest || undefined);
