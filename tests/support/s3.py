@@ -65,7 +65,7 @@ def moto_server(port: int = 0) -> Iterator[S3]:
 def s3rver_server(folder: Path) -> Iterator[S3]:
     """Skips where `bin/test` has not installed it."""
     if not S3RVER.exists():
-        pytest.skip("s3rver is not installed: bin/test does that")
+        pytest.fail("s3rver is not installed: bin/test does that")
     port = free_port()
     command = ["node", S3RVER, "-d", folder, "-a", "127.0.0.1", "-p", str(port), "--no-vhost-buckets", "-s"]
     with _running([*command, "--configure-bucket", BUCKET], port) as server:
@@ -74,9 +74,8 @@ def s3rver_server(folder: Path) -> Iterator[S3]:
 
 @contextmanager
 def versitygw_server(folder: Path) -> Iterator[S3]:
-    """Skips where it is not installed. A bucket is a folder there."""
-    if VERSITYGW is None:
-        pytest.skip("versitygw is not installed")
+    """A bucket is a folder there."""
+    assert VERSITYGW is not None, "versitygw is not installed"
     (folder / BUCKET).mkdir()
     port = free_port()
     command = [VERSITYGW, "--port", f"127.0.0.1:{port}", "--access", KEY, "--secret", KEY, "posix", "--sidecar", folder.parent / "meta", folder]

@@ -57,7 +57,7 @@ async def _upload(plane: Plane, row: Recording | Transcoding, made: MadeFile) ->
         return NOT_ASKED
     try:
         async with asyncio.timeout(UPLOAD_PATIENCE):
-            await _until_done(lambda: put_presigned(plane.guard, url, made.path), row.id)
+            await _until_done(plane, lambda: put_presigned(plane.guard, url, made.path), row.id)
     except UploadRefused as refused:
         return f"{refused}; the file is kept here"
     except TimeoutError:
@@ -67,17 +67,17 @@ async def _upload(plane: Plane, row: Recording | Transcoding, made: MadeFile) ->
 
 async def find(plane: Plane, row: Recording, name: str) -> str | None:
     """Where the storage has a file of the row already."""
-    stored = await _until_done(lambda: plane.storage.find(f"{names.folder(row)}/{name}"), row.id)
+    stored = await _until_done(plane, lambda: plane.storage.find(f"{names.folder(row)}/{name}"), row.id)
     return stored.path if stored is not None else None
 
 
 async def put(plane: Plane, row: Recording | Transcoding, local: Path, name: str) -> Any:
     """One file of the row under `name`."""
     path = f"{names.folder(row)}/{name}"
-    return await _until_done(lambda: plane.storage.put_file(local, path), row.id)
+    return await _until_done(plane, lambda: plane.storage.put_file(local, path), row.id)
 
 
-async def _until_done(attempt: Callable[[], Any], row_id: str) -> Any:
+async def _until_done(plane: Plane, attempt: Callable[[], Any], row_id: str) -> Any:
     pause = FIRST_PAUSE
     while True:
         try:
@@ -86,5 +86,5 @@ async def _until_done(attempt: Callable[[], Any], row_id: str) -> Any:
             raise
         except StorageError as error:
             log.error("the files of %s cannot be stored (%s); trying again in %.0f s", row_id, error, pause)
-        await asyncio.sleep(pause)
+        await plane.pause(pause)
         pause = min(LONGEST_PAUSE, pause * 2)

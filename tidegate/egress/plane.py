@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from media.ids import RandomBytes, document_id
 from sfu.compose.messages import EncoderSpec, FileInfo, FinalizeSpec
@@ -63,6 +63,8 @@ class Plane:
     flush: Callable[[], Awaitable[None]] = _nothing
     """Waits until what the meeting plane told so far is in the store: a session's start is told before what begins in it."""
     bytes_recorded: int = field(default=0, init=False)
+    pausing: set[asyncio.Task[Any] | None] = field(default_factory=set, init=False)
+    """Tasks that are in `pause`."""
 
     def new_id(self) -> str:
         return document_id(self.random_bytes)
@@ -84,8 +86,17 @@ class Plane:
                 if not is_away(error):
                     raise
                 log.error("what a job came to cannot be kept (%s); trying again in %.0f s", _words(error), pause)
-            await asyncio.sleep(pause)
+            await self.pause(pause)
             pause = min(LONGEST_STORE_PAUSE, pause * 2)
+
+    async def pause(self, seconds: float) -> None:
+        """Between attempts at what the next start could go on with as well: a node that ends does not wait for it."""
+        task = asyncio.current_task()
+        self.pausing.add(task)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.pausing.discard(task)
 
     async def forget(self, job_id: str) -> None:
         """Everything of it is in the storage."""

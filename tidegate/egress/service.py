@@ -40,6 +40,7 @@ from tidegate.store.media_models import LIVE, RECORDING, STARTING, STOPPING
 
 log = logging.getLogger(__name__)
 
+LOOK_EVERY = 0.5  # seconds between looks at who still works, while the node ends
 TEND_EVERY = 1.0  # seconds between writes of timelines
 TOO_LONG = "it reached the longest time that this server records (compose.max_hours)"
 
@@ -319,8 +320,10 @@ class Egress:
             await asyncio.wait(self._commands, timeout=timeout)
         for run in tuple(self.book.runs):
             run.stop()  # of a start that was under way
-        if self._lives:
-            await asyncio.wait(self._lives, timeout=timeout)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
+        while (working := self._lives - self.plane.pausing) and loop.time() < end:
+            await asyncio.wait(working, timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
         for task in self._lives:
             log.warning("%s is not finished: the next start goes on with it", task.get_name())
 

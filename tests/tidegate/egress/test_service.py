@@ -8,7 +8,7 @@ from media.errors import PeerError
 from sfu.compose.messages import Started
 from sfu.meeting.participant import CloseReason, Mode
 from tests.support.egress_plane import ROOM, WALL, eventually
-from tidegate.storage import DiskFull
+from tidegate.storage import DiskFull, StorageError
 
 
 async def test_a_start_whose_caller_goes_away_goes_on(scene):
@@ -129,3 +129,18 @@ async def test_started_after_it_was_stopped_is_no_news(scene):
     row = await scene.ended(row.id)
     assert row.start == WALL * 1000
     assert await scene.told() == ["recording-starting", "recording-stopping", "recording-stopped"]
+
+
+async def test_a_node_that_ends_does_not_wait_for_a_storage_that_is_away(scene, monkeypatch):
+    async def put_file(local, path):
+        raise StorageError("it cannot be reached")
+
+    monkeypatch.setattr(scene.plane.storage, "put_file", put_file)
+    row, worker = await scene.recording()
+    scene.server.conference.end_room(ROOM, CloseReason.ROOM_CLOSE, now=2.0)
+    scene.server.pump()
+    worker.finish()
+    await scene.until(row.id, "processing")
+    await asyncio.wait_for(scene.egress.drain(3600.0), 30)
+    assert [task.get_name() for task in scene.egress._lives] == [f"life of {row.id}"]
+    assert "session-ended" not in await scene.told()
