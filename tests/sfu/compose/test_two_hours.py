@@ -43,12 +43,12 @@ def film() -> list[Unit]:
 
 
 def talk(hertz: float) -> list[Unit]:
-    """Fifty packets in a second, or five with silence between them that is not sent."""
+    """Fifty packets in a second, or two with silence between them that is not sent."""
     take = record_audio(rtp_media.beeps(every=1.0, hertz=hertz), 2.0)
     silence, beep = take[:50], moved(take[25:75], -0.5)
     units = []
     for second in range(1, TWO_HOURS):
-        one = beep if second in MARKS else silence if second in DENSE else silence[::10]
+        one = beep if second in MARKS else silence if second in DENSE else silence[::25]
         units += moved(one, second - 0.5)
     return units
 
@@ -119,9 +119,9 @@ def test_after_two_hours_of_100_ppm_lips_and_people_are_together() -> None:
     pictures, senders = film(), []
     for index, (who, skew) in enumerate((("ann", SKEW), ("bob", -SKEW))):
         way = {"skew": skew, "jitter": 0.03, "report_every": 5.0}
-        half = TWO_HOURS // 2 * (1 + index) // 2  # RTP times come round there
-        eye = camera(who, pictures, 10 + index, timestamp=2**32 - half * 90_000, random=Random(index), **way)
-        ear = mic(who, talk(HERTZ[who]), 20 + index, timestamp=2**32 - half * RATE, random=Random(9 + index), **way)
+        wrap = 1800 * (1 + index)  # seconds: RTP times come round there
+        eye = camera(who, pictures, 10 + index, timestamp=2**32 - wrap * 90_000, random=Random(index), **way)
+        ear = mic(who, talk(HERTZ[who]), 20 + index, timestamp=2**32 - wrap * RATE, random=Random(9 + index), **way)
         senders += [eye, ear]
     screen, heard = compose(senders)
     seen = {who: screen.flashes[f"cam-{who}"] for who in HERTZ}
