@@ -16,6 +16,7 @@ TIDEGATE = [sys.executable, "-m", "tidegate", "serve"]
 ENV = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests/conftest.py looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:

@@ -15,6 +15,7 @@ from tests.support.serving import RunningServer
 COMPOSED_IN_TIME = {"TIDEGATE_COMPOSE_FPS": "15"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests/conftest.py looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
