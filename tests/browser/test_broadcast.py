@@ -20,6 +20,10 @@ from tests.support.serving import RunningServer, start_server
 LIVE = "This meeting is live"
 KEY = "the-secret-key-of-our-channel"
 NOBODY = "rtmp://127.0.0.1:9/live"
+TOP_MOST = """element => {
+  const box = element.getBoundingClientRect();
+  return element.contains(document.elementFromPoint(box.x + box.width / 2, box.bottom - 2));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,7 @@ async def test_a_meeting_goes_live_to_one_target_while_another_is_dead(server, t
             dialog = page.get_by_role("dialog", name="Go live")
             await dialog.get_by_role("button", name="Go live").click()
             await expect(page.get_by_role("alert").filter(has_text="Say where to")).to_be_visible()
+            assert await page.locator("#composing-problem li").evaluate(TOP_MOST)
             await fill_targets(page, (target, KEY), ("http://example.org/live", KEY))
             assert await page.get_by_label("Stream key").first.get_attribute("type") == "password"
             await dialog.get_by_role("button", name="Go live").click()

@@ -255,6 +255,8 @@ async def test_the_log_of_webhooks_tells_what_failed_and_sends_it_again(server):
         await expect(row.locator("pre")).to_contain_text(address.rsplit("/", 1)[1])
         await expect(page.get_by_role("img", name="Waiting: 1")).to_be_visible()
         assert await axe(page) == []
+        await page.set_viewport_size({"width": 360, "height": 740})
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 360
         receiver.answer = 200
         await row.get_by_role("button", name="Send again").click()
         await expect(row.locator(".chip")).to_have_text("Delivered")
