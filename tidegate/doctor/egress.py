@@ -155,7 +155,7 @@ def check_storage(config: Config) -> Iterator[Finding]:
     try:
         asyncio.run(_try_storage(config))
     except ConfigError as error:
-        yield Finding("note", "storage", f"{url}: {error}", "finished files stay in the data directory until it is right")
+        yield Finding("fail", "storage", f"{url}: {error}", "the server does not start with it")
     except (StorageError, TimeoutError) as error:
         words = str(error) or f"does not answer within {STORAGE_PATIENCE:.0f} s"
         advice = "check storage.endpoint, storage.region, the bucket, and that the key may put, get and delete; files wait on this disk"
@@ -180,7 +180,7 @@ def _check_folder(config: Config) -> Iterator[Finding]:
     try:
         folder = folder_of(config.storage.url) if config.storage.url else config.data_dir.absolute() / "recordings"
     except ConfigError as error:
-        yield Finding("note", "storage", str(error), "name an absolute folder")
+        yield Finding("fail", "storage", str(error), "name an absolute folder")
         return
     there = folder
     while not there.exists() and there != there.parent:

@@ -139,8 +139,15 @@ def test_a_store_that_cannot_be_reached_is_noted_without_its_secret(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["s3://", "file://elsewhere/x"])
-def test_an_address_that_is_none_is_noted(tmp_path, url):
-    assert "storage.url" in only(egress.check_storage(Config(data_dir=tmp_path, storage=StorageConfig(url=url)))).words
+def test_an_address_with_which_the_server_does_not_start_fails(tmp_path, url):
+    finding = only(egress.check_storage(Config(data_dir=tmp_path, storage=StorageConfig(url=url))))
+    assert finding.status == "fail" and "storage.url" in finding.words
+
+
+def test_a_store_by_plain_http_fails_until_that_is_allowed(tmp_path):
+    storage = StorageConfig("s3://bucket", "http://127.0.0.1:9", access_key_id="key", secret_access_key="secret")
+    finding = only(egress.check_storage(Config(data_dir=tmp_path, storage=storage)))
+    assert finding.status == "fail" and "allow_http" in finding.words
 
 
 def test_a_folder_has_to_be_writable(tmp_path):
