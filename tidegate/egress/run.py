@@ -41,6 +41,7 @@ from tidegate.workers.restart import RestartPolicy
 
 log = logging.getLogger(__name__)
 
+MANY_LEFT_OUT = 0.1  # of a composition's pictures; fewer are hardly seen
 GONE = "the media worker ended too often; what was recorded until then is kept"
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
@@ -287,7 +288,16 @@ class Run:
             files += (MadeFile(attempt.directory / info.name, info) for info in attempt.files)
         if not self.started.done():
             self.started.cancel()
-        self.finished.set_result(Outcome(tuple(files), tuple(self._gaps()), self._error))
+        self.finished.set_result(Outcome(tuple(files), tuple(self._gaps()), self._error or self._left_out()))
+
+    def _left_out(self) -> str | None:
+        """What the picture suffered from a machine that was too slow for it, if that can be seen."""
+        progress = self.progress
+        due = progress.frames + progress.dropped if progress is not None else 0
+        if progress is None or progress.dropped <= MANY_LEFT_OUT * due:
+            return None
+        log.warning("pipeline %s left out %d of %d pictures", self.what.spec.id, progress.dropped, due)
+        return f"the server was too busy: {progress.dropped} of {due} pictures were left out"
 
     def _gaps(self) -> list[tuple[float, float]]:
         """From the end of what is on a file to the first frame of the next file."""

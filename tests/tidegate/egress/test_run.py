@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sfu.compose.messages import Failed, FileOpened, Started
+from sfu.compose.messages import Failed, FileOpened, Progress, Started
 from sfu.meeting.participant import CloseReason
 from tests.support.egress_plane import PATIENCE, ROOM, WALL
 from tidegate.egress.run import GONE
@@ -134,3 +134,13 @@ async def test_a_seat_that_is_refused_leaves_nothing(scene, monkeypatch):
     assert [person.participant_id for person in scene.server.conference.rooms[ROOM].participants.values()] == ["ada"]
     assert not scene.egress.book.runs
     assert not list(scene.plane.work_dir.iterdir())
+
+
+@pytest.mark.parametrize(("dropped", "error"), [(10, None), (20, "the server was too busy: 20 of 120 pictures were left out")])
+async def test_a_machine_that_was_too_slow_is_named(scene, dropped, error):
+    row, worker = await scene.recording()
+    worker.report(Progress(media_time=4.0, frames=100, dropped=dropped))
+    await scene.egress.stop_recording(row.id)
+    worker.finish()
+    row = await scene.ended(row.id)
+    assert (row.state, row.error) == ("stopped", error)
