@@ -94,3 +94,8 @@ def tone(path: Path) -> float:
     middle = samples[len(samples) // 4 : 3 * len(samples) // 4]
     spectrum = numpy.abs(numpy.fft.rfft(middle * numpy.hanning(len(middle))))
     return float(numpy.argmax(spectrum) * rate / len(middle))
+
+
+def is_well(row: dict[str, Any]) -> bool:
+    """Stopped, and nothing to say of it, but perhaps of a machine that other tests keep busy."""
+    return row["status"] == "stopped" and (row["error"] is None or "too busy" in row["error"])
