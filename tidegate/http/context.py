@@ -92,6 +92,7 @@ class HttpContext:
     auth: AuthConfig
     store: Store
     meetings: Meetings
+    egress: Egress
     storage: Storage
     links: Links
     bus: EventBus
@@ -115,8 +116,6 @@ class HttpContext:
     """Names (lower case) that the operator gave this server: the only ones for which `--dev` opens the door."""
     flush: Callable[[], Awaitable[None]] = _nothing
     """Waits until what the meeting plane told so far is in the store (`Recorder.flush`)."""
-    egress: Egress = field(default=None)  # type: ignore[assignment]
-    """Set once media workers can be had."""
     key_limiter: RateLimiter = field(init=False)
     address_limiter: RateLimiter = field(init=False)
     sign_in_limiter: RateLimiter = field(init=False)
